@@ -1,0 +1,1 @@
+"""Conversion and migration to KVM. Nothing is published here yet."""

@@ -1,0 +1,1 @@
+"""Commands: parse, call a flow, print. One file per command."""

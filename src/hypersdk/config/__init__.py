@@ -1,0 +1,1 @@
+"""Files and environment, read once into frozen settings; references to secrets."""

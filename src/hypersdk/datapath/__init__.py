@@ -1,0 +1,1 @@
+"""How bytes of disks move: two ports, their kinds, and one pipeline."""

@@ -1,0 +1,1 @@
+"""Hypervisors behind small optional parts. One folder per hypervisor, same file names in each."""

@@ -1,0 +1,1 @@
+"""A simulated hypervisor with real disk files."""

@@ -1,0 +1,1 @@
+"""The use cases. A flow reads like the sentence that describes it."""

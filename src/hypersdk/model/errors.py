@@ -1,0 +1,225 @@
+"""Every error this project raises on purpose.
+
+::
+
+    HyperSDKError                 exit 1   HTTP 500
+    ├── InvalidInput              exit 2   HTTP 400   the caller asked for something malformed
+    ├── NotFound                           HTTP 404
+    │   ├── PointNotFound                             no such restore point or disk in it
+    │   └── InstanceNotFound
+    ├── Conflict                           HTTP 409   what is there forbids the request
+    │   ├── AlreadyExists                             would overwrite
+    │   └── InvalidState                              the instance is in the wrong state
+    ├── MissingRequirement        exit 4   HTTP 503   a program or library is not installed
+    ├── PartialFailure            exit 3   HTTP 207   some disks or instances failed, each named
+    ├── Interrupted               exit 130 HTTP 499   cancelled by the user
+    ├── DataPathError                      HTTP 502   bytes could not be read or written
+    │   ├── ImageRefused                   HTTP 422   a corrupt, hostile or escaping image
+    │   └── EndpointTimeout                HTTP 504   retryable: the other end went silent
+    ├── StoreError                         HTTP 502   the place where a repository lives failed
+    │   ├── StoreUnavailable               HTTP 503   retryable
+    │   ├── StoreDenied                    HTTP 403   credentials, permissions, read-only
+    │   ├── StoreFull                      HTTP 507
+    │   ├── ObjectMissing                  HTTP 404
+    │   └── ObjectExists                   HTTP 409
+    ├── RepositoryError
+    │   ├── NotARepository                 HTTP 404
+    │   ├── FormatUnsupported                         written by a later version
+    │   ├── KeyRequired                    HTTP 403   no key, a wrong one, or one without the right
+    │   ├── Damaged                                   stored bytes are not what was written
+    │   └── LeaseLost                      HTTP 409   retryable: run the backup again
+    └── HypervisorError                    HTTP 502
+        ├── HypervisorUnreachable          HTTP 503   retryable
+        └── LimitExceeded                  HTTP 507   the hypervisor has no room
+
+A message says what happened and on what; ``hint`` says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HyperSDKError(Exception):
+    """Root of the tree. ``str(error)`` is the message, followed by the hint when there is one."""
+
+    #: Exit status of a command that ends with this error.
+    exit_code: ClassVar[int] = 1
+    #: Status of an HTTP response that reports this error.
+    http_status: ClassVar[int] = 500
+    #: True when the same call may succeed later without anyone changing anything.
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InvalidInput(HyperSDKError):
+    """The caller asked for something malformed: a flag, a size, a URL, a name."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class NotFound(HyperSDKError):
+    """What was named is not there."""
+
+    http_status = 404
+
+
+class PointNotFound(NotFound):
+    """No such restore point in the repository, or no such disk in the point."""
+
+
+class InstanceNotFound(NotFound):
+    """No such instance on the hypervisor."""
+
+
+class Conflict(HyperSDKError):
+    """The request is well formed but what is there forbids it."""
+
+    http_status = 409
+
+
+class AlreadyExists(Conflict):
+    """The request would overwrite something."""
+
+
+class InvalidState(Conflict):
+    """The instance is not in a state that allows the operation."""
+
+
+class MissingRequirement(HyperSDKError):
+    """A program or library that this operation needs is not installed."""
+
+    exit_code = 4
+    http_status = 503
+
+
+class PartialFailure(HyperSDKError):
+    """Some parts succeeded, some failed; ``failures`` maps each failed part to its error."""
+
+    exit_code = 3
+    http_status = 207
+
+    def __init__(self, message: str, failures: dict[str, HyperSDKError], *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.failures = failures
+
+
+class Interrupted(HyperSDKError):
+    """The user cancelled. What was already stored is kept and reused by the next run."""
+
+    exit_code = 130
+    http_status = 499
+
+
+class DataPathError(HyperSDKError):
+    """Bytes could not be read from a source or written to a sink."""
+
+    http_status = 502
+
+
+class ImageRefused(DataPathError):
+    """A disk image that is corrupt, of an unknown format, hostile, or refers to files outside."""
+
+    http_status = 422
+
+
+class EndpointTimeout(DataPathError):
+    """The other end of a connection stopped answering."""
+
+    http_status = 504
+    retryable = True
+
+
+class StoreError(HyperSDKError):
+    """The place where a repository lives failed."""
+
+    http_status = 502
+
+
+class StoreUnavailable(StoreError):
+    """The place does not answer, or asks to slow down; the same call may work later."""
+
+    http_status = 503
+    retryable = True
+
+
+class StoreDenied(StoreError):
+    """Credentials, permissions, or a read-only place."""
+
+    http_status = 403
+
+
+class StoreFull(StoreError):
+    """No space or quota left."""
+
+    http_status = 507
+
+
+class ObjectMissing(StoreError):
+    """No object under this key."""
+
+    http_status = 404
+
+
+class ObjectExists(StoreError):
+    """``put_if_absent`` found an object under this key."""
+
+    http_status = 409
+
+
+class RepositoryError(HyperSDKError):
+    """The repository cannot do what was asked."""
+
+
+class NotARepository(RepositoryError):
+    """There is no repository at this place."""
+
+    http_status = 404
+
+
+class FormatUnsupported(RepositoryError):
+    """The repository was written by a later version, or needs a feature this one lacks."""
+
+
+class KeyRequired(RepositoryError):
+    """No key was given, it opens no slot, or it lacks the right (a writer cannot read)."""
+
+    http_status = 403
+
+
+class Damaged(RepositoryError):
+    """Stored bytes are not what was written: a checksum, tag or id does not match."""
+
+
+class LeaseLost(RepositoryError):
+    """The writer was away so long that a collection may have acted; nothing was committed."""
+
+    http_status = 409
+    retryable = True
+
+
+class HypervisorError(HyperSDKError):
+    """The hypervisor refused or failed an operation."""
+
+    http_status = 502
+
+
+class HypervisorUnreachable(HypervisorError):
+    """No connection to the hypervisor."""
+
+    http_status = 503
+    retryable = True
+
+
+class LimitExceeded(HypervisorError):
+    """The hypervisor has no room for the request."""
+
+    http_status = 507

@@ -1,0 +1,78 @@
+"""Instances as observed on a hypervisor, and the states they can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class InstanceState(Enum):
+    """Observed state; the only state words used anywhere."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"
+
+
+#: State → states that one lifecycle operation can lead to.
+TRANSITIONS: Mapping[InstanceState, frozenset[InstanceState]] = {
+    InstanceState.STOPPED: frozenset({InstanceState.RUNNING, InstanceState.PAUSED}),
+    InstanceState.RUNNING: frozenset(
+        {InstanceState.PAUSED, InstanceState.STOPPED, InstanceState.CRASHED}
+    ),
+    InstanceState.PAUSED: frozenset({InstanceState.RUNNING, InstanceState.STOPPED}),
+    InstanceState.CRASHED: frozenset({InstanceState.RUNNING, InstanceState.STOPPED}),
+    InstanceState.UNKNOWN: frozenset(InstanceState),
+}
+
+
+class Consistency(Enum):
+    """What a restore point is worth to the guest that will boot from it."""
+
+    #: The instance was not running: nothing was in flight.
+    OFFLINE = "offline"
+    #: All disks at one moment, as after a power cut.
+    CRASH = "crash"
+    #: Filesystems were frozen by a guest agent at that moment.
+    FILESYSTEM = "filesystem"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A block device of an instance."""
+
+    #: Name within the instance, unique there: ``vda``.
+    name: str
+    #: Virtual size in bytes.
+    size: int
+    #: Image format as the hypervisor names it: ``raw``, ``qcow2``, ``vmdk``.
+    format: str = "raw"
+    #: Where the hypervisor keeps it; empty when it will not say.
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The hypervisor's own description of an instance. May hold secrets."""
+
+    #: ``libvirt-xml``, ``vmx``, ``ovf``, ``mock-json``.
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance as observed at one moment."""
+
+    #: The hypervisor's stable identity of it (UUID, managed object id).
+    id: str
+    name: str
+    state: InstanceState
+    vcpus: int
+    #: Bytes.
+    memory: int
+    disks: tuple[Disk, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Structured log, progress events, redaction."""

@@ -1,0 +1,1 @@
+"""Restore points in a content-addressed store: chunks, packs, index, retention, collection."""

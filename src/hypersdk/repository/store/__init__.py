@@ -1,0 +1,1 @@
+"""Places where a repository lives, behind one port."""
