@@ -158,6 +158,8 @@ class VerifyReport:
     read: int
     seconds: float
     damage: tuple[Damage, ...] = ()
+    #: Damage that breaks nothing: another copy is intact, or no restore point needs the chunk.
+    harmless: tuple[Damage, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -181,4 +183,45 @@ class GcReport:
     #: Condemned packs that still wait, and for what.
     waiting_packs: int
     waiting_for: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryStatistics:
+    """What a repository holds. Bytes unless named otherwise."""
+
+    instances: int
+    points: int
+    #: Virtual bytes of all disks of all points: what full copies would take.
+    virtual: int
+    packs: int
+    #: All packs, with footers.
+    stored: int
+    #: Distinct chunks and segments.
+    chunks: int
+    #: Size of the index cache file on this machine.
+    cache: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskDifference:
+    """Where one disk differs between two points."""
+
+    disk: str
+    #: Bytes in chunks that differ.
+    changed: int
+    #: (first byte, bytes) of each differing area, in order; whole chunks.
+    areas: tuple[tuple[int, int], ...]
+    #: ``both``, ``added`` or ``removed``.
+    presence: str = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverReport:
+    """What rebuilding the index found."""
+
+    packs: int
+    chunks: int
+    #: Key → problem of every pack whose footer could not be read.
+    unreadable: Mapping[str, str]
     seconds: float

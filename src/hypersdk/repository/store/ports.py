@@ -1,7 +1,8 @@
 """The port to a place where a repository lives.
 
 A store keeps named byte strings and knows nothing of what they mean. Keys are relative paths with
-``/`` between parts, of any printable characters except ``\\``; no part is empty, ``.`` or ``..``.
+``/`` between parts, of any printable characters except ``\\``; no part is empty, ``.`` or ``..``;
+``keys`` has the limits. No key is also a folder of another key.
 
 Rules every store obeys (and ``tests/repository/store/suite.py`` proves)
     * An object is written once, whole, and is visible either completely or not at all.
@@ -66,6 +67,14 @@ class Store(Protocol):
 
         ``prefix`` is a whole folder, without a closing slash; ``""`` is the root. A missing
         folder yields nothing. Unfinished writes are never listed.
+        """
+        ...
+
+    def folders(self, prefix: str = "") -> tuple[str, ...]:
+        """Names of the folders directly below ``prefix``, sorted; a missing folder has none.
+
+        In an object store, the common prefixes. A folder whose last object was deleted may
+        still be named.
         """
         ...
 

@@ -1,0 +1,331 @@
+"""One writer at work: from the lease to the commit of a restore point.
+
+Write order: packs → index runs → restore point. A crash at any moment leaves garbage that the next
+writer can use and a collector can remove, never a point that lacks a chunk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from hypersdk.model.errors import HyperSDKError, InvalidInput, LeaseLost
+from hypersdk.model.instances import Definition
+from hypersdk.model.points import PointDisk, RestorePoint
+from hypersdk.repository.ciphers import Bytes
+from hypersdk.repository.format import (
+    CHUNK_SIZE_MAX,
+    CHUNK_SIZE_MIN,
+    ID_SIZE,
+    SEGMENT_CHUNKS,
+    ZERO_ID,
+    PackKind,
+)
+from hypersdk.repository.index import ChunkIndex, short
+from hypersdk.repository.leases import WRITE, Lease
+from hypersdk.repository.notes import read_collections, read_damage
+from hypersdk.repository.packs import PackWriter, StoredPack
+from hypersdk.repository.points import committed, encode_point
+from hypersdk.repository.reader import BlobReader
+from hypersdk.repository.segments import DiskMap, MapWriter, changed_chunks
+from hypersdk.repository.store.ports import Store
+from hypersdk.repository.vault import Vault
+
+#: Packs after which the index of a running backup is published, so that a killed one is not lost.
+PUBLISH_EVERY = 64
+
+
+def ignored(count: int) -> None:  # noqa: ARG001 - the shape of a listener
+    """The listener of a caller who does not count."""
+
+
+class WriteSession:
+    """Stores chunks and commits one point. Leaving the context without commit keeps what is stored.
+
+    ``with repository.write() as session: …`` takes the lease and gives it back.
+    """
+
+    def __init__(self, store: Store, vault: Vault, index: ChunkIndex) -> None:
+        self._store = store
+        self._vault = vault
+        self._index = index
+        self._reader = BlobReader(store, vault, index)
+        self._lease = Lease(store, vault.context, WRITE)
+        uploads = 4 if store.latency_bound else 2
+        self._data = PackWriter(PackKind.DATA, vault, store, self._pack_stored, uploads)
+        self._maps = PackWriter(PackKind.MAP, vault, store, self._pack_stored, 1)
+        self._lock = threading.Lock()
+        self._claimed: set[bytes] = set()
+        self._zero_ids: dict[int, bytes] = {}
+        self._sinks: list[DiskSink] = []
+        self.stored = 0
+
+    def __enter__(self) -> Self:
+        """Order matters: lease, then what is condemned, then the index (docs/format.md)."""
+        self._lease.begin()
+        try:
+            follow(self._store, self._vault, self._index)
+        except BaseException:
+            self._lease.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and issubclass(kind, Exception):
+            self._keep_stored()
+        for sink in self._sinks:
+            sink.discard()
+        self._data.close()
+        self._maps.close()
+        if kind is None or issubclass(kind, Exception):
+            self._lease.release()
+        self._index.close()
+
+    def disk(
+        self,
+        size: int,
+        chunk_size: int,
+        previous: PointDisk | None,
+        *,
+        inherit: bool,
+        stored: Callable[[int], None] = ignored,
+    ) -> DiskSink:
+        """A sink for one disk.
+
+        ``stored`` is called with the bytes that each write added to the repository.
+
+        ``previous``: the disk in the last point, to tell what changed. ``inherit``: areas that are
+        not written stay as they were there (an incremental); otherwise they are zero.
+        """
+        if not CHUNK_SIZE_MIN <= chunk_size <= CHUNK_SIZE_MAX or chunk_size & (chunk_size - 1):
+            raise InvalidInput(
+                f"{chunk_size} bytes is no chunk size",
+                hint="Use a power of two from 64KiB to 4MiB.",
+            )
+        before = self._map_of(previous) if previous else None
+        same = previous and (previous.size, previous.chunk_size) == (size, chunk_size)
+        if inherit and not same:
+            raise InvalidInput("only a disk of the same size and chunk size can be inherited")
+        sink = DiskSink(self, size, chunk_size, before, stored, inherit=inherit)
+        self._sinks.append(sink)
+        return sink
+
+    def commit(self, point: RestorePoint, definition: Definition | None = None) -> RestorePoint:
+        """Make the point exist. Raises LeaseLost when this writer was away too long."""
+        self._data.finish()
+        self._maps.finish()
+        self._index.publish()
+        if self._lease.lapsed:
+            self._check_again(point)
+        data = encode_point(point, definition, self._vault)
+        self._store.put_if_absent(point.key, data)
+        return committed(point, self._store.stat(point.key), data)
+
+    # -- for sinks
+
+    def store_chunk(self, data: Bytes) -> tuple[bytes, int]:
+        """Id of a chunk and the bytes that storing it took; nothing when it is known or zero."""
+        identity = self._vault.chunk_id(data)
+        if identity == self._zero_id(len(data)):
+            return ZERO_ID, 0
+        return identity, self._store_once(self._data, identity, data)
+
+    def store_segment(self, ids: bytes) -> bytes:
+        """Id of a segment of a map, stored when it is not known."""
+        identity = self._vault.segment_id(ids)
+        self._store_once(self._maps, identity, ids)
+        return identity
+
+    def read_segment(self, identity: bytes) -> bytes:
+        """The ids in a stored segment. Segments of this session must be finished before."""
+        return self._reader.read(identity)
+
+    def flush_maps(self) -> None:
+        """Return when all segments of this session can be read."""
+        self._maps.finish()
+
+    def untrusted(self, disk_map: DiskMap) -> Iterator[int]:
+        """Chunks of an existing map whose only copies are condemned or damaged."""
+        suspects = self._index.distrusted()
+        if not suspects:
+            return
+        for number, segment in enumerate(disk_map.segments):
+            if segment == ZERO_ID:
+                continue
+            ids = disk_map.segment(number)
+            for position in range(len(ids) // ID_SIZE):
+                identity = ids[position * ID_SIZE : (position + 1) * ID_SIZE]
+                if short(identity) in suspects and not self._index.holds(identity):
+                    yield number * SEGMENT_CHUNKS + position
+
+    # -- inside
+
+    def _store_once(self, packs: PackWriter, identity: bytes, data: Bytes) -> int:
+        with self._lock:
+            if identity in self._claimed:
+                return 0
+            self._claimed.add(identity)
+        if self._index.holds(identity):
+            with self._lock:
+                self._claimed.discard(identity)
+            return 0
+        stored = packs.add(identity, data)
+        with self._lock:
+            self.stored += stored
+        return stored
+
+    def _zero_id(self, length: int) -> bytes:
+        identity = self._zero_ids.get(length)
+        if identity is None:
+            identity = self._zero_ids[length] = self._vault.chunk_id(bytes(length))
+        return identity
+
+    def _pack_stored(self, pack: StoredPack) -> None:
+        self._index.add(pack)
+        with self._lock:
+            self._claimed.difference_update(entry.id for entry in pack.entries)
+        if self._index.unpublished >= PUBLISH_EVERY:
+            self._index.publish()
+
+    def _keep_stored(self) -> None:
+        """After a failure: whoever runs next finds what this run stored."""
+        with contextlib.suppress(HyperSDKError):
+            self._data.finish()
+            self._index.publish()
+
+    def _map_of(self, disk: PointDisk) -> DiskMap:
+        return DiskMap(disk.size, disk.chunk_size, disk.segments, self.read_segment)
+
+    def _check_again(self, point: RestorePoint) -> None:
+        """A collector may have taken our lease for dead: rely on nothing that was not looked up."""
+        self._lease.renew()
+        follow(self._store, self._vault, self._index)
+        for disk in point.disks:
+            disk_map = self._map_of(disk)
+            for number, segment in enumerate(disk.segments):
+                if segment == ZERO_ID:
+                    continue
+                ids = disk_map.segment(number) if self._index.holds(segment) else b""
+                known = (ids[at : at + ID_SIZE] for at in range(0, len(ids), ID_SIZE))
+                if not ids or not all(i == ZERO_ID or self._index.holds(i) for i in known):
+                    raise LeaseLost(
+                        f"the backup of {point.instance} was interrupted for too long: "
+                        "chunks it relies on may have been collected; nothing was committed",
+                        hint="Run it again: what is still stored is reused.",
+                    )
+
+
+class DiskSink:
+    """``BlockSink`` of one disk in a session; all handles share one map."""
+
+    def __init__(
+        self,
+        session: WriteSession,
+        size: int,
+        chunk_size: int,
+        previous: DiskMap | None,
+        stored: Callable[[int], None],
+        *,
+        inherit: bool,
+    ) -> None:
+        self._report_stored = stored
+        self._session = session
+        self._size = size
+        self._chunk_size = chunk_size
+        self._previous = previous
+        self._inherit = inherit
+        self._map = MapWriter(size, chunk_size, previous if inherit else None)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def granularity(self) -> int:
+        return self._chunk_size
+
+    @property
+    def previous(self) -> DiskMap | None:
+        """Map of the last point's disk."""
+        return self._previous
+
+    def must_read(self) -> list[int]:
+        """Chunks that an incremental must read although they did not change."""
+        if self._previous is None or not self._inherit:
+            return []
+        return list(self._session.untrusted(self._previous))
+
+    def matches_previous(self, chunk: int, data: Bytes) -> bool:
+        """True when this content is what the last point recorded for the chunk."""
+        identity = self._session._vault.chunk_id(data)  # noqa: SLF001 - one file, one thing
+        if identity == self._session._zero_id(len(data)):  # noqa: SLF001
+            identity = ZERO_ID
+        return self._previous is not None and self._previous.id_at(chunk) == identity
+
+    def write(self, offset: int, data: memoryview) -> None:
+        stored = 0
+        for start in range(0, len(data), self._chunk_size):
+            chunk = data[start : start + self._chunk_size]
+            identity, added = self._session.store_chunk(chunk)
+            self._map.set((offset + start) // self._chunk_size, identity)
+            stored += added
+        if stored:
+            self._report_stored(stored)
+
+    def zero(self, offset: int, length: int) -> None:
+        self._map.set_zero(offset // self._chunk_size, -(-length // self._chunk_size))
+
+    def flush(self) -> None:
+        """Durability comes with the session's commit."""
+
+    def finish(self) -> tuple[tuple[bytes, ...], int]:
+        """Store the map. Returns its segments, and the bytes in chunks that changed."""
+        segments = self._map.finish(self._session.store_segment)
+        self._session.flush_maps()
+        new = DiskMap(self._size, self._chunk_size, segments, self._session.read_segment)
+        changed = sum(
+            min(self._chunk_size, self._size - chunk * self._chunk_size)
+            for chunk in changed_chunks(new, self._previous)
+        )
+        return segments, changed
+
+    def clone(self) -> Self:
+        return self  # nothing in a handle has a position
+
+    def close(self) -> None:
+        """The session closes the map: clones share it."""
+
+    def discard(self) -> None:
+        """Give back the temporary file of the map."""
+        self._map.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def follow(store: Store, vault: Vault, index: ChunkIndex) -> None:
+    """Learn what must not be relied on, then what is there. In this order."""
+    condemned = [pack for found in read_collections(store, vault.context) for pack in found.packs]
+    damaged = [
+        (note.pack, chunk)
+        for note in read_damage(store, vault.context)
+        for chunk in (note.chunks or {b""})
+    ]
+    index.distrust(condemned, damaged)
+    index.refresh()
