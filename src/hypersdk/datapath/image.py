@@ -1,0 +1,196 @@
+"""Disk images of any format, through qemu-nbd.
+
+QEMU knows the formats better than anyone; running it as a process keeps its memory, its crashes
+and its locks out of ours. Raw images do not need it and go through `raw`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from hypersdk.datapath import imageinspect, qemutools
+from hypersdk.datapath.failures import from_os
+from hypersdk.datapath.handle import Shared
+from hypersdk.datapath.imageinspect import ImageInfo, inspect, spelled
+from hypersdk.datapath.nbd import NbdSink, NbdSource
+from hypersdk.datapath.ports import BlockSource
+from hypersdk.datapath.publish import check_target, partial_name, publish
+from hypersdk.datapath.qemunbd import ImageServer
+from hypersdk.datapath.raw import RawSink, RawSource
+from hypersdk.datapath.wrapping import WrappedSink, WrappedSource
+from hypersdk.model.errors import DataPathError, InvalidInput
+
+#: Formats that can be written.
+TARGET_FORMATS = ("raw", "qcow2", "vmdk", "vhdx", "vdi")
+#: Bytes per entry of the map of what was written to a new image.
+_BLOCK = 1 << 20
+
+
+def open_image(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    allow_backing: Sequence[str | os.PathLike[str]] = (),
+    *,
+    check: bool = True,
+) -> BlockSource:
+    """An image as a source; arguments and refusals as in `imageinspect.inspect`.
+
+    ``check`` has the image's tables checked first (seconds for terabytes), so that a cut or
+    corrupt image is refused rather than read as zeroes.
+    """
+    info = inspect(path, format, allow_backing)
+    if info.format == "raw":
+        return RawSource(info.path)
+    if check:
+        imageinspect.check(info)
+    return ImageSource(info)
+
+
+class ImageSource(WrappedSource):
+    """An inspected image, served read-only; the process ends with the last clone."""
+
+    def __init__(self, info: ImageInfo) -> None:
+        server = ImageServer(spelled(info), info.path)
+        try:
+            super().__init__(server.connected(lambda uri: NbdSource(uri, name=str(info.path))))
+        except BaseException:
+            server.kill()
+            raise
+        self._server = Shared(server, ImageServer.kill)
+        self._closed = False
+
+    def clone(self) -> Self:
+        twin = super().clone()
+        self._server.hold()
+        return twin
+
+    def close(self) -> None:
+        super().close()
+        if not self._closed:
+            self._closed = True
+            self._server.release()
+
+
+def create_image(
+    path: str | os.PathLike[str], size: int, format: str = "raw", overwrite: bool = False
+) -> RawSink | ImageSink:
+    """Start a new image for a disk of ``size`` bytes; it gets its name in ``commit()``.
+
+    A format may round the disk up to its sectors: ``sink.size - size`` tells, and the bytes added
+    read as zero. Raises AlreadyExists, InvalidInput, DataPathError, MissingRequirement.
+    """
+    if format not in TARGET_FORMATS:
+        raise InvalidInput(
+            f"'{format}' is not a format that can be written",
+            hint=f"Use one of {', '.join(TARGET_FORMATS)}.",
+        )
+    if format == "raw":
+        return RawSink.create(path, size, overwrite)
+    return ImageSink(Path(path), size, format, overwrite)
+
+
+class _NewImage:
+    """The unfinished image: its temporary folder, its process, and which blocks were written."""
+
+    def __init__(self, target: Path, size: int, format: str, overwrite: bool) -> None:
+        self.target = target
+        self.overwrite = overwrite
+        check_target(target, overwrite)
+        qemutools.need("qemu-nbd")
+        # A folder, so that the file has its final name in it: a VMDK carries its own name inside.
+        self.folder = partial_name(target.absolute())
+        self.file = self.folder / target.name
+        try:
+            self.folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise from_os(error, target, "create") from error
+        try:
+            self.info = self._created(size, format)
+            self.server = ImageServer(spelled(self.info), target, writable=True)
+        except BaseException:
+            self._tidy()
+            raise
+        self.written = bytearray(-(-self.info.size // _BLOCK))
+
+    def _created(self, size: int, format: str) -> ImageInfo:
+        command = ["qemu-img", "create", "-q", "-f", format, str(self.file), str(size)]
+        done = qemutools.run(command, subject=str(self.target))
+        if done.status != 0:
+            reason = done.complaint.replace(str(self.file), str(self.target))
+            raise DataPathError(f"cannot create {self.target}: {reason}")
+        self.file.chmod(0o600)
+        return inspect(self.file, format)
+
+    def finish(self) -> None:
+        """After the last client has left: wait, check, make durable, give the final name."""
+        self.server.end()
+        self.server.kill()  # removes what is left of it
+        imageinspect.check(self.info)
+        with RawSink.open_existing(self.file) as file:
+            file.flush()
+        publish(self.file, self.target, self.overwrite)
+        self._tidy()
+
+    def discard(self) -> None:
+        self.server.kill()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ImageSink(WrappedSink):
+    """A new image that is being written through qemu-nbd."""
+
+    def __init__(self, path: Path, size: int, format: str, overwrite: bool = False) -> None:
+        image = _NewImage(path, size, format, overwrite)
+        try:
+            super().__init__(image.server.connected(lambda uri: NbdSink(uri, name=str(path))))
+        except BaseException:
+            image.discard()
+            raise
+        self._image = image
+        self._shared = Shared(image, _NewImage.discard)
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """The final name."""
+        return self._image.target
+
+    def write(self, offset: int, data: memoryview) -> None:
+        first, last = offset // _BLOCK, -(-(offset + len(data)) // _BLOCK)
+        self._image.written[first:last] = b"\1" * (last - first)
+        self.inner.write(offset, data)
+
+    def zero(self, offset: int, length: int) -> None:
+        """Free where nothing was written yet: a new image reads as zero, and formats without
+        zero clusters (VMDK, VHDX) would store the zeroes."""
+        end = offset + length
+        block = self._image.written.find(1, offset // _BLOCK, -(-end // _BLOCK))
+        if block >= 0:
+            start = max(offset, block * _BLOCK)
+            self.inner.zero(start, end - start)
+
+    def commit(self) -> None:
+        """Finish the image and give it its name. Clones must be closed before; only `close` may
+        follow. Raises DataPathError, ImageRefused (the written image fails its check)."""
+        self.flush()
+        self.inner.close()
+        self._image.finish()
+
+    def clone(self) -> Self:
+        twin = super().clone()
+        self._shared.hold()
+        return twin
+
+    def close(self) -> None:
+        """Give back what the handle holds; without `commit` the last one removes the new file."""
+        self.inner.close()
+        if not self._closed:
+            self._closed = True
+            self._shared.release()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hypersdk.datapath import pipeline
+from hypersdk.datapath.cancel import Cancellable, CancelToken
+from hypersdk.datapath.memory import MemorySink, MemorySource
+from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.model.errors import Interrupted, InvalidInput
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.longest = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.longest = max(self.longest, seconds)
+        self.now += seconds
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=30), st.integers(0, 2000))
+def test_rate_is_kept_exactly(requests: list[int], burst: int) -> None:
+    clock = Clock()
+    bucket = TokenBucket(1000, burst, clock=clock, sleep=clock.sleep)
+    for count in requests:
+        bucket.take(count)
+    expected = max(0.0, (sum(requests) - burst) / 1000)
+    assert clock.now - 100 == pytest.approx(expected, abs=1e-6)
+
+
+def test_idle_time_saves_up_to_the_burst() -> None:
+    clock = Clock()
+    bucket = TokenBucket(1000, 500, clock=clock, sleep=clock.sleep)
+    bucket.take(500)
+    clock.now += 60
+    began = clock.now
+    bucket.take(500)
+    assert clock.now == began
+    bucket.take(1000)
+    assert clock.now == pytest.approx(began + 1)
+
+
+def test_sleeps_in_slices() -> None:
+    clock = Clock()
+    TokenBucket(10, 0, clock=clock, sleep=clock.sleep).take(1000)
+    assert clock.longest <= 0.2
+
+
+def test_threads_share_the_rate() -> None:
+    bucket = TokenBucket(1_000_000, 0)
+    source = Throttled(MemorySource(bytes(300_000)), bucket)
+    began = time.monotonic()
+    pipeline.copy(source, MemorySink(300_000), request_size=10_000, workers=3)
+    assert 0.28 < time.monotonic() - began < 0.6
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_wait_is_cancellable(outside: bool) -> None:
+    token, bucket = CancelToken(), TokenBucket(1, 0)
+    memory = MemorySource(bytes(1000))
+    threading.Timer(0.05, token.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        if outside:
+            buffer = memoryview(bytearray(1000))
+            Cancellable(Throttled(memory, bucket), token).readinto(0, buffer)
+        else:
+            with token.scope():
+                pipeline.copy(Throttled(memory, bucket), MemorySink(1000))
+    assert time.monotonic() - began < 2
+
+
+def test_rate_must_be_positive() -> None:
+    with pytest.raises(InvalidInput):
+        TokenBucket(0)
