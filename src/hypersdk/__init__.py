@@ -1,1 +1,122 @@
-"""HyperSDK."""
+"""HyperSDK: find, run, export, migrate and protect virtual machines on any hypervisor.
+
+This module is the public Python API; docs/python.md shows it at work. The ``hypersdk`` command
+uses nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from hypersdk.config.settings import load_settings
+from hypersdk.datapath.cancel import CancelToken
+from hypersdk.drivers.registry import connect
+from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
+from hypersdk.flows.prune import GRACE, collect_garbage, prune
+from hypersdk.flows.restore import RestoredDisk, RestoreOptions, restore
+from hypersdk.flows.verify import verify
+from hypersdk.model.errors import (
+    AlreadyExists,
+    Damaged,
+    HyperSDKError,
+    Interrupted,
+    InvalidInput,
+    KeyRequired,
+    MissingRequirement,
+    PartialFailure,
+)
+from hypersdk.model.points import (
+    Damage,
+    Decision,
+    DiskDifference,
+    GcReport,
+    PointDisk,
+    RecoverReport,
+    RepositoryStatistics,
+    RestorePoint,
+    RetentionPolicy,
+    VerifyLevel,
+    VerifyReport,
+)
+from hypersdk.model.progress import Progress, Reporter
+from hypersdk.repository.keys import Key, KeySlot, Protect, generate_identity
+from hypersdk.repository.repository import Repository
+from hypersdk.repository.store.open import open_store
+
+__version__ = version("hypersdk")
+
+
+def init_repository(
+    location: str | Path,
+    *,
+    protect: Protect | None = None,
+    chunk_size: int = 1 << 20,
+    cache: Path | None = None,
+) -> Repository:
+    """Make a repository at a path or ``s3://bucket/prefix`` and open it.
+
+    ``protect``: how its first key is wrapped; None makes an unencrypted one. ``chunk_size``: bytes,
+    a power of two from 64 KiB to 4 MiB. Raises AlreadyExists, StoreError.
+    """
+    return Repository.create(
+        open_store(location, create=True),
+        protect or Protect.none(),
+        chunk_size=chunk_size,
+        cache=cache or load_settings().cache_dir,
+    )
+
+
+def open_repository(
+    location: str | Path, *, key: Key | None = None, cache: Path | None = None
+) -> Repository:
+    """Open a repository at a path or ``s3://bucket/prefix``.
+
+    Without ``key`` an encrypted one shows names, sizes and whether stored bytes are intact.
+    Raises NotARepository, KeyRequired, StoreError.
+    """
+    return Repository.open(open_store(location), key, cache=cache or load_settings().cache_dir)
+
+
+__all__ = [
+    "GRACE",
+    "AlreadyExists",
+    "BackupOptions",
+    "CancelToken",
+    "Damage",
+    "Damaged",
+    "Decision",
+    "DiskDifference",
+    "GcReport",
+    "HyperSDKError",
+    "Interrupted",
+    "InvalidInput",
+    "Key",
+    "KeyRequired",
+    "KeySlot",
+    "MissingRequirement",
+    "PartialFailure",
+    "PointDisk",
+    "Progress",
+    "Protect",
+    "RecoverReport",
+    "Reporter",
+    "Repository",
+    "RepositoryStatistics",
+    "RestoreOptions",
+    "RestorePoint",
+    "RestoredDisk",
+    "RetentionPolicy",
+    "VerifyLevel",
+    "VerifyReport",
+    "backup_image",
+    "backup_instance",
+    "collect_garbage",
+    "connect",
+    "generate_identity",
+    "init_repository",
+    "open_repository",
+    "prune",
+    "restore",
+    "verify",
+]

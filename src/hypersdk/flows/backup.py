@@ -1,0 +1,242 @@
+"""Back up an image or an instance: view → disks through the pipeline → restore point."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ulid import ULID
+
+from hypersdk.datapath.cancel import Cancellable, CancelToken
+from hypersdk.datapath.observed import Observed
+from hypersdk.datapath.pipeline import copy
+from hypersdk.datapath.ports import BlockSource
+from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor
+from hypersdk.flows.audit import Rereading, lying_chunks
+from hypersdk.flows.views import ImageView
+from hypersdk.model.errors import HypervisorError
+from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
+from hypersdk.model.progress import Reporter, silent
+from hypersdk.model.units import MIB
+from hypersdk.observe.progress import Counters, ProgressTicker
+from hypersdk.repository.layout import point_key
+from hypersdk.repository.repository import Repository
+from hypersdk.repository.session import DiskSink, WriteSession
+
+#: Bytes asked of a source at once; a multiple of every chunk size up to it.
+REQUEST_SIZE = MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOptions:
+    """How to back up."""
+
+    #: Bytes per second read from the source; None: as fast as it goes.
+    throttle: int | None = None
+    #: Written into the restore point.
+    tags: Mapping[str, str] = field(default_factory=dict)
+    #: Bytes, for disks without an earlier point; None: the repository's default.
+    chunk_size: int | None = None
+    #: Read everything, whatever the hypervisor says has changed.
+    full: bool = False
+    #: Never removed by retention.
+    pinned: bool = False
+    #: Not removed before this moment.
+    locked_until: datetime | None = None
+    #: Threads that read, compress and encrypt; None: one per core.
+    workers: int | None = None
+    #: Format of an image; None: found out by looking, which a guest can mislead for raw disks.
+    image_format: str | None = None
+    #: Files and folders that an image may name as its backing files.
+    allow_backing: tuple[Path, ...] = ()
+
+
+def backup_image(
+    repository: Repository,
+    image: str | os.PathLike[str],
+    name: str,
+    *,
+    options: BackupOptions | None = None,
+    reporter: Reporter = silent,
+    cancel: CancelToken | None = None,
+) -> RestorePoint:
+    """Back up an image file (any format qemu-nbd reads) or an NBD export as instance ``name``.
+
+    The whole image is read; only what differs from earlier points is stored.
+    Raises ImageRefused, DataPathError, StoreError, KeyRequired, Interrupted.
+    """
+    options = options or BackupOptions()
+    location = os.fspath(image)
+    with (cancel or CancelToken()).scope():
+        view = ImageView(name, location, options.image_format, options.allow_backing)
+        return _back_up(repository, view, location, None, options, reporter, cancel)
+
+
+def backup_instance(
+    repository: Repository,
+    hypervisor: Hypervisor,
+    instance: str,
+    *,
+    options: BackupOptions | None = None,
+    reporter: Reporter = silent,
+    cancel: CancelToken | None = None,
+) -> RestorePoint:
+    """Back up all disks of an instance at one moment, only changed blocks where they are known.
+
+    Raises InstanceNotFound, HypervisorError, StoreError, KeyRequired, Interrupted.
+    """
+    options = options or BackupOptions()
+    if hypervisor.disks is None:
+        raise HypervisorError(f"{hypervisor.url} gives no access to disks")
+    with (cancel or CancelToken()).scope():
+        previous = repository.latest(instance)
+        since = {} if options.full else _tokens(previous)
+        view = hypervisor.disks.view(instance, since)
+        return _back_up(repository, view, hypervisor.url, previous, options, reporter, cancel)
+
+
+def _tokens(previous: RestorePoint | None) -> dict[str, str]:
+    disks = previous.disks if previous else ()
+    return {disk.name: disk.checkpoint for disk in disks if disk.checkpoint}
+
+
+def _back_up(
+    repository: Repository,
+    view: BackupView,
+    source: str,
+    previous: RestorePoint | None,
+    options: BackupOptions,
+    reporter: Reporter,
+    cancel: CancelToken | None,
+) -> RestorePoint:
+    with view, repository.write() as session:
+        name = view.instance.name
+        previous = previous or repository.latest(name)
+        time_begun, identity = repository.clock(), str(ULID())
+        task = _DiskTask(repository, session, options, reporter, cancel, name)
+        disks = [task.run(disk_view, previous) for disk_view in view.disks]
+        point = RestorePoint(
+            id=identity,
+            instance=name,
+            instance_id=view.instance.id,
+            time=time_begun,
+            stored_at=time_begun,
+            key=point_key(name, time_begun, identity),
+            disks=tuple(disks),
+            consistency=view.consistency,
+            source=source,
+            tags=dict(options.tags),
+            pinned=options.pinned,
+            locked_until=options.locked_until,
+            previous=previous.digest if previous else b"",
+            definition_kind=view.definition.kind if view.definition else "",
+            warnings=tuple(task.warnings),
+        )
+        committed = session.commit(point, view.definition)
+        view.keep_checkpoints()
+        return committed
+
+
+class _DiskTask:
+    """Copies the disks of one instance into a session, one after another."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        session: WriteSession,
+        options: BackupOptions,
+        reporter: Reporter,
+        cancel: CancelToken | None,
+        instance: str,
+    ) -> None:
+        self._repository = repository
+        self._session = session
+        self._options = options
+        self._reporter = reporter
+        self._cancel = cancel or CancelToken()
+        self._instance = instance
+        self._bucket = TokenBucket(options.throttle) if options.throttle else None
+        self.warnings: list[str] = []
+
+    def run(self, view: DiskView, previous: RestorePoint | None) -> PointDisk:
+        began = time.monotonic()
+        name = view.disk.name
+        before = next((d for d in previous.disks if d.name == name), None) if previous else None
+        chunk_size = self._chunk_size(before)
+        incremental = (
+            view.incremental
+            and before is not None
+            and (before.size, before.chunk_size) == (view.disk.size, chunk_size)
+        )
+        reason = view.reason
+        if incremental and (lies := self._audit(view, before, chunk_size)):
+            incremental, reason = False, f"the changed-block record lied about {lies} chunks"
+            self.warnings.append(
+                f"{name}: {reason} of the sample; the disk was read in full instead"
+            )
+        counters = Counters()
+        with self._source(view, counters, chunk_size, full=not incremental) as source:
+            sink = self._session.disk(
+                source.size,
+                chunk_size,
+                before,
+                inherit=incremental,
+                stored=lambda count: counters.add(stored=count),
+            )
+            self._copy(name, source, sink, counters)
+            segments, changed = sink.finish()
+        amounts = counters.amounts
+        return PointDisk(
+            name=name,
+            size=source.size,
+            chunk_size=chunk_size,
+            segments=segments,
+            format=view.disk.format,
+            checkpoint=view.checkpoint,
+            incremental=incremental,
+            reason=reason,
+            statistics=DiskStatistics(
+                read=amounts.read,
+                changed=changed,
+                stored=amounts.stored,
+                zero=amounts.zero,
+                unchanged=amounts.unchanged,
+                seconds=time.monotonic() - began,
+            ),
+        )
+
+    def _chunk_size(self, before: PointDisk | None) -> int:
+        """Fixed by a disk's first backup: other chunks would share nothing with the old ones."""
+        if before is not None:
+            return before.chunk_size
+        return self._options.chunk_size or self._repository.chunk_size
+
+    def _audit(self, view: DiskView, before: PointDisk | None, chunk_size: int) -> int:
+        """Sampled chunks about which the changed-block record lied."""
+        with self._throttled(view.open()) as source:
+            sink = self._session.disk(source.size, chunk_size, before, inherit=True)
+            return len(lying_chunks(source, sink, random.SystemRandom()))
+
+    def _source(
+        self, view: DiskView, counters: Counters, chunk_size: int, *, full: bool
+    ) -> BlockSource:
+        return Observed(self._throttled(view.open(full=full)), counters, chunk_size)
+
+    def _throttled(self, source: BlockSource) -> BlockSource:
+        bounded = Throttled(source, self._bucket) if self._bucket else source
+        return Cancellable(bounded, self._cancel)
+
+    def _copy(self, disk: str, source: BlockSource, sink: DiskSink, counters: Counters) -> None:
+        must_read = frozenset(sink.must_read())
+        if must_read:
+            source = Rereading(source, must_read, sink.granularity)
+        workers = self._options.workers or os.cpu_count() or 2
+        task = f"{self._instance}/{disk}"
+        with ProgressTicker(task, source.size, counters, self._reporter):
+            copy(source, sink, request_size=REQUEST_SIZE, workers=workers)

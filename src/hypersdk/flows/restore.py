@@ -1,0 +1,144 @@
+"""Write disks of a restore point to files; every chunk is compared with its id on the way."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypersdk.datapath.cancel import Cancellable, CancelToken
+from hypersdk.datapath.image import create_image
+from hypersdk.datapath.observed import Observed, ObservedSink
+from hypersdk.datapath.pipeline import copy
+from hypersdk.datapath.ports import BlockSource
+from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.model.errors import HyperSDKError, Interrupted, InvalidInput, PartialFailure
+from hypersdk.model.points import PointDisk, RestorePoint
+from hypersdk.model.progress import Reporter, silent
+from hypersdk.model.units import MIB
+from hypersdk.observe.progress import Counters, ProgressTicker
+from hypersdk.repository.repository import Repository, disk_named
+
+#: Bytes of the disk restored at once: neighbours in a pack are fetched in one read.
+REQUEST_SIZE = 4 * MIB
+#: Threads when the repository is far away: restores there are bound by latency.
+REMOTE_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """How to restore."""
+
+    #: ``raw``, ``qcow2``, ``vmdk``, ``vhdx`` or ``vdi``.
+    format: str = "raw"
+    #: Replace a file that is there.
+    overwrite: bool = False
+    #: Bytes per second written; None: as fast as it goes.
+    throttle: int | None = None
+    #: Threads; None: one per core, more for a remote repository.
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredDisk:
+    """One disk that was written. Bytes, except ``seconds``."""
+
+    path: Path
+    disk: str
+    #: Virtual size.
+    size: int
+    #: Data written; the rest is zero.
+    written: int
+    seconds: float
+
+
+def restore(
+    repository: Repository,
+    point: RestorePoint,
+    to: str | os.PathLike[str],
+    *,
+    disk: str | None = None,
+    options: RestoreOptions | None = None,
+    reporter: Reporter = silent,
+    cancel: CancelToken | None = None,
+) -> list[RestoredDisk]:
+    """Write one disk to the file ``to``, or several disks into the folder ``to``.
+
+    Files get their names when they are complete and durable; a failure leaves none behind.
+    Raises AlreadyExists, Damaged, KeyRequired, PointNotFound, DataPathError, Interrupted;
+    PartialFailure when some of several disks could not be restored, naming each.
+    """
+    options = options or RestoreOptions()
+    targets = _targets(point, Path(to), disk, options.format)
+    done: list[RestoredDisk] = []
+    failures: dict[str, HyperSDKError] = {}
+    with (token := cancel or CancelToken()).scope():
+        for chosen, path in targets:
+            try:
+                done.append(
+                    _restore_disk(repository, point, chosen, path, options, reporter, token)
+                )
+            except Interrupted:
+                raise
+            except HyperSDKError as error:
+                if len(targets) == 1:
+                    raise
+                failures[chosen.name] = error
+    if failures:
+        written = ", ".join(restored.disk for restored in done) or "none"
+        raise PartialFailure(
+            f"{len(failures)} of {len(targets)} disks of {point.instance} could not be restored; "
+            f"restored: {written}",
+            failures,
+        )
+    return done
+
+
+def _targets(
+    point: RestorePoint, to: Path, disk: str | None, image_format: str
+) -> list[tuple[PointDisk, Path]]:
+    chosen = point.disks if disk is None else (disk_named(point, disk),)
+    if len(chosen) == 1 and not to.is_dir():
+        return [(chosen[0], to)]
+    if to.exists() and not to.is_dir():
+        raise InvalidInput(
+            f"{point.instance} has {len(chosen)} disks and {to} is a file",
+            hint="Name a folder, or choose one with --disk.",
+        )
+    to.mkdir(parents=True, exist_ok=True)
+    suffix = "img" if image_format == "raw" else image_format
+    return [(one, to / f"{one.name.replace('/', '_')}.{suffix}") for one in chosen]
+
+
+def _restore_disk(
+    repository: Repository,
+    point: RestorePoint,
+    disk: PointDisk,
+    path: Path,
+    options: RestoreOptions,
+    reporter: Reporter,
+    token: CancelToken,
+) -> RestoredDisk:
+    began = time.monotonic()
+    counters = Counters()
+    remote = repository.store.latency_bound
+    workers = options.workers or (REMOTE_WORKERS if remote else os.cpu_count() or 2)
+    source: BlockSource = Observed(repository.source(point, disk), counters)
+    if options.throttle:
+        source = Throttled(source, TokenBucket(options.throttle))
+    with (
+        Cancellable(source, token) as readable,
+        create_image(path, disk.size, options.format, options.overwrite) as image,
+    ):
+        with ProgressTicker(f"{point.instance}/{disk.name}", disk.size, counters, reporter):
+            copy(
+                readable,
+                ObservedSink(image, counters),
+                request_size=REQUEST_SIZE,
+                workers=workers,
+            )
+        image.commit()
+    return RestoredDisk(
+        path, disk.name, disk.size, counters.amounts.stored, time.monotonic() - began
+    )
