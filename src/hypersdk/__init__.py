@@ -11,8 +11,11 @@ from pathlib import Path
 
 from hypersdk.config.settings import load_settings
 from hypersdk.datapath.cancel import CancelToken
+from hypersdk.drivers.mock.driver import MockHypervisor
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.drivers.registry import connect
 from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
+from hypersdk.flows.copy import copy_repository
 from hypersdk.flows.prune import GRACE, collect_garbage, prune
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, restore
 from hypersdk.flows.verify import verify
@@ -26,7 +29,9 @@ from hypersdk.model.errors import (
     MissingRequirement,
     PartialFailure,
 )
+from hypersdk.model.instances import Definition
 from hypersdk.model.points import (
+    CopyReport,
     Damage,
     Decision,
     DiskDifference,
@@ -83,18 +88,22 @@ __all__ = [
     "AlreadyExists",
     "BackupOptions",
     "CancelToken",
+    "CopyReport",
     "Damage",
     "Damaged",
     "Decision",
+    "Definition",
     "DiskDifference",
     "GcReport",
     "HyperSDKError",
+    "Hypervisor",
     "Interrupted",
     "InvalidInput",
     "Key",
     "KeyRequired",
     "KeySlot",
     "MissingRequirement",
+    "MockHypervisor",
     "PartialFailure",
     "PointDisk",
     "Progress",
@@ -113,6 +122,7 @@ __all__ = [
     "backup_instance",
     "collect_garbage",
     "connect",
+    "copy_repository",
     "generate_identity",
     "init_repository",
     "open_repository",

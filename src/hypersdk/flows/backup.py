@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ulid import ULID
-
 from hypersdk.datapath.cancel import Cancellable, CancelToken
 from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import copy
@@ -26,6 +24,7 @@ from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.units import MIB
 from hypersdk.observe.progress import Counters, ProgressTicker
 from hypersdk.repository.layout import point_key
+from hypersdk.repository.points import new_point_id
 from hypersdk.repository.repository import Repository
 from hypersdk.repository.session import DiskSink, WriteSession
 
@@ -118,7 +117,7 @@ def _back_up(
     with view, repository.write() as session:
         name = view.instance.name
         previous = previous or repository.latest(name)
-        time_begun, identity = repository.clock(), str(ULID())
+        time_begun, identity = repository.clock(), new_point_id()
         task = _DiskTask(repository, session, options, reporter, cancel, name)
         disks = [task.run(disk_view, previous) for disk_view in view.disks]
         point = RestorePoint(

@@ -225,3 +225,17 @@ class RecoverReport:
     #: Key → problem of every pack whose footer could not be read.
     unreadable: Mapping[str, str]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What was brought to another repository."""
+
+    #: Restore points that were not there before.
+    points: int
+    packs: int
+    #: Stored bytes.
+    copied: int
+    #: ``replica``: the same objects and keys; ``transfer``: read and stored anew.
+    kind: str
+    seconds: float

@@ -333,9 +333,11 @@ def _check_version(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("cache of another version")
 
 
-def read_run(
-    store: Store, name: str, context: Context
-) -> tuple[list[PackRecord], Iterator[tuple[bytes, int, int, int]]]:
+#: Packs of a run, and its rows.
+Run = tuple[list[PackRecord], Iterator[tuple[bytes, int, int, int]]]
+
+
+def read_run(store: Store, name: str, context: Context) -> Run:
     """Packs of a run, and its rows (id, number of the pack in the run, offset, length)."""
     key = f"{INDEX}/{name}"
     data = store.get(key)

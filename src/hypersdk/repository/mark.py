@@ -91,6 +91,15 @@ def live_in(database: sqlite3.Connection, pack: bytes) -> set[bytes]:
     return {row[0] for row in rows}
 
 
+def needed_packs(database: sqlite3.Connection) -> set[bytes]:
+    """Packs with a copy of something live."""
+    rows = database.execute(
+        "SELECT DISTINCT p.name FROM temp.live l JOIN chunks c ON c.id = l.id "
+        "JOIN packs p ON p.number = c.pack"
+    )
+    return {row[0] for row in rows}
+
+
 def is_needed(
     database: sqlite3.Connection, pack: bytes, reliable: Callable[[bytes, bytes], bool]
 ) -> bool:

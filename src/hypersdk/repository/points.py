@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blake3 import blake3
+from ulid import ULID
 
 from hypersdk.model.errors import Damaged
 from hypersdk.model.instances import Consistency, Definition
@@ -15,6 +16,11 @@ from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
 from hypersdk.repository.format import ID_SIZE, Kind, dump, load, unwrap, wrap
 from hypersdk.repository.store.ports import ObjectInfo
 from hypersdk.repository.vault import Vault
+
+
+def new_point_id() -> str:
+    """A ULID: sorts by the time it was made, and is unique in the world."""
+    return str(ULID())
 
 
 def encode_point(point: RestorePoint, definition: Definition | None, vault: Vault) -> bytes:

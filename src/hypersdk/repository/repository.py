@@ -41,6 +41,7 @@ from hypersdk.repository.format import CHUNK_SIZE_DEFAULT
 from hypersdk.repository.index import ChunkIndex
 from hypersdk.repository.keys import READER, Key, KeyRing, KeySlot, Protect, make_slot
 from hypersdk.repository.layout import ENGINE, KEYS, PACKS, POINT_SUFFIX
+from hypersdk.repository.mark import live_ids, mark, needed_packs
 from hypersdk.repository.notes import bury
 from hypersdk.repository.points import decode_definition, decode_point
 from hypersdk.repository.reader import BlobReader
@@ -289,6 +290,13 @@ class Repository:
     def recover(self) -> RecoverReport:
         """Rebuild the index from the footers of all packs."""
         return rebuild_index(self.store, self._vault.context)
+
+    def packs_of(self, points: Sequence[RestorePoint]) -> set[bytes]:
+        """Names of the packs that hold what the points need."""
+        self._index.refresh()
+        with self._index.scratch() as database:
+            mark(database, live_ids(points, self._reader.read))
+            return needed_packs(database)
 
     def statistics(self) -> RepositoryStatistics:
         """Counts and sizes. Raises KeyRequired without a key."""

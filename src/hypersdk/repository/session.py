@@ -38,7 +38,7 @@ from hypersdk.repository.vault import Vault
 PUBLISH_EVERY = 64
 
 
-def ignored(count: int) -> None:  # noqa: ARG001 - the shape of a listener
+def ignored(count: int) -> None:
     """The listener of a caller who does not count."""
 
 

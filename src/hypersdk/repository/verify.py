@@ -20,7 +20,7 @@ from hypersdk.model.points import AffectedArea, Damage, RestorePoint, VerifyLeve
 from hypersdk.repository.format import ID_SIZE, SEGMENT_CHUNKS, ZERO_ID, check_envelope
 from hypersdk.repository.index import ChunkIndex, short
 from hypersdk.repository.layout import CONFIG, ENGINE, INDEX, PACKS, pack_key, pack_name
-from hypersdk.repository.mark import live_ids, live_in, mark
+from hypersdk.repository.mark import live_ids, live_in, mark, needed_packs
 from hypersdk.repository.notes import note_damage, read_damage, read_tombstones
 from hypersdk.repository.packs import PackFooter, parse_footer
 from hypersdk.repository.reader import BlobReader, decode_blob, group_ciphers
@@ -31,7 +31,7 @@ from hypersdk.repository.vault import Vault
 Watcher = Callable[[int, int], None]
 
 
-def unwatched(done: int, total: int) -> None:  # noqa: ARG001 - the shape of a Watcher
+def unwatched(done: int, total: int) -> None:
     """The watcher of a caller who does not want progress."""
 
 
@@ -169,11 +169,7 @@ class Verifier:
     def _needed_packs(self) -> set[bytes]:
         assert self._index is not None
         with self._index.scratch() as database:
-            rows = database.execute(
-                "SELECT DISTINCT p.name FROM temp.live l JOIN chunks c ON c.id = l.id "
-                "JOIN packs p ON p.number = c.pack"
-            )
-            return {row[0] for row in rows}
+            return needed_packs(database)
 
     def _check_packs(self, scope: Mapping[bytes, int], *, whole: bool) -> None:
         total = sum(scope.values())

@@ -1,1 +1,1 @@
-"""A simulated hypervisor with real disk files."""
+"""A simulated hypervisor with real disk files and a real record of changed blocks."""
