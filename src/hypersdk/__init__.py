@@ -6,10 +6,8 @@ uses nothing else.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
-from hypersdk.config.settings import load_settings
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.mock.driver import MockHypervisor
 from hypersdk.drivers.ports import Hypervisor
@@ -49,8 +47,6 @@ from hypersdk.repository.keys import Key, KeySlot, Protect, generate_identity
 from hypersdk.repository.repository import Repository
 from hypersdk.repository.store.open import open_store
 
-__version__ = version("hypersdk")
-
 
 def init_repository(
     location: str | Path,
@@ -68,7 +64,7 @@ def init_repository(
         open_store(location, create=True),
         protect or Protect.none(),
         chunk_size=chunk_size,
-        cache=cache or load_settings().cache_dir,
+        cache=cache or _cache_folder(),
     )
 
 
@@ -80,7 +76,22 @@ def open_repository(
     Without ``key`` an encrypted one shows names, sizes and whether stored bytes are intact.
     Raises NotARepository, KeyRequired, StoreError.
     """
-    return Repository.open(open_store(location), key, cache=cache or load_settings().cache_dir)
+    return Repository.open(open_store(location), key, cache=cache or _cache_folder())
+
+
+def _cache_folder() -> Path:
+    # Imported here: half of the time of `import hypersdk` would go into reading settings.
+    from hypersdk.config.settings import load_settings  # noqa: PLC0415
+
+    return load_settings().cache_dir
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - as above
+
+        return version("hypersdk")
+    raise AttributeError(f"module 'hypersdk' has no attribute '{name}'")
 
 
 __all__ = [

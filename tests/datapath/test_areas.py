@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +54,4 @@ def test_alignment_changes_only_mixed_granules(extents: list[Extent], granularit
     found = list(aligned(extents, granularity, size))
     assert [extent.kind for extent in found for _ in range(extent.length)] == expected
     assert all(extent.start % granularity == 0 for extent in found)
-    assert all(
-        a.kind is not b.kind and a.end == b.start for a, b in zip(found, found[1:], strict=False)
-    )
+    assert all(a.kind is not b.kind and a.end == b.start for a, b in itertools.pairwise(found))

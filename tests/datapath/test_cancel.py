@@ -13,10 +13,11 @@ from hypersdk.model.errors import Interrupted
 def test_token_is_raised_once_cancelled() -> None:
     token = CancelToken()
     token.check()
-    assert not token.cancelled
+    states = [token.cancelled]
     token.cancel()
     token.cancel()
-    assert token.cancelled
+    states.append(token.cancelled)
+    assert states == [False, True]
     with pytest.raises(Interrupted):
         token.check()
 

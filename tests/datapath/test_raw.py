@@ -167,7 +167,7 @@ def test_names_of_any_length(tmp_path: Path, name: str) -> None:
 
 
 def test_target_in_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="disk.raw"):
+    with pytest.raises(NotFound, match=r"disk\.raw"):
         RawSink.create(tmp_path / "none" / "disk.raw", 1)
 
 

@@ -15,13 +15,15 @@ def joined(extents: Iterable[Extent]) -> Iterator[Extent]:
     start = end = 0
     kind: ExtentKind | None = None
     for extent in extents:
+        if not extent.length:
+            continue
         if extent.kind is kind:
             end = extent.end
             continue
-        if end > start and kind is not None:
+        if kind is not None:
             yield Extent(start, end - start, kind)
         start, end, kind = extent.start, extent.end, extent.kind
-    if end > start and kind is not None:
+    if kind is not None:
         yield Extent(start, end - start, kind)
 
 
@@ -41,7 +43,8 @@ def aligned(extents: Iterable[Extent], granularity: int, size: int) -> Iterator[
     A granule with more than one kind becomes ``DATA``: whoever stores whole granules must read
     such a one whole, also when it mixes only ``ZERO`` and ``UNCHANGED``.
     """
-    return joined(extents if granularity == 1 else _on_granules(extents, granularity, size))
+    whole = joined(extents)
+    return whole if granularity == 1 else joined(_on_granules(whole, granularity, size))
 
 
 def _on_granules(extents: Iterable[Extent], granularity: int, size: int) -> Iterator[Extent]:

@@ -170,11 +170,15 @@ class ImageSink(WrappedSink):
     def zero(self, offset: int, length: int) -> None:
         """Free where nothing was written yet: a new image reads as zero, and formats without
         zero clusters (VMDK, VHDX) would store the zeroes."""
-        end = offset + length
-        block = self._image.written.find(1, offset // _BLOCK, -(-end // _BLOCK))
-        if block >= 0:
+        written, end = self._image.written, offset + length
+        last = -(-end // _BLOCK)
+        block = written.find(1, offset // _BLOCK, last)
+        while block >= 0:
+            behind = written.find(0, block, last)
+            behind = last if behind < 0 else behind
             start = max(offset, block * _BLOCK)
-            self.inner.zero(start, end - start)
+            self.inner.zero(start, min(end, behind * _BLOCK) - start)
+            block = written.find(1, behind, last)
 
     def commit(self) -> None:
         """Finish the image and give it its name. Clones must be closed before; only `close` may

@@ -3,7 +3,7 @@
 Programs that open an image may follow the file names in it. A guest or an uploader who chooses
 those names could make us read ``/etc/shadow``, so names are found here first, with nothing but
 reads of the file. Layouts: qcow2 (QEMU docs/interop/qcow2.txt), VMDK (Virtual Disk Format 5.0),
-VHD (Microsoft, 2006).
+VHD (Microsoft, 2006), VDI (VirtualBox, VDICore.h).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _EXTENSION_BACKING_FORMAT = 0xE2792ACA
 _EXTENSION_DATA_FILE = 0x44415441
 _VMDK = struct.Struct("<4sIIQQQQ")  # magic version flags capacity grain desc_offset desc_size
 _SECTOR = 512
+_VDI_DATA = struct.Struct("<I")  # at 0x158: offset of the first block
+_VDI_BLOCKS = struct.Struct("<IIII")  # at 0x178: block size, extra bytes, blocks, allocated
 _VHD_TYPE = struct.Struct(">I")  # at 60
 _VHD_DIFFERENCING = 4
 
@@ -102,12 +104,9 @@ def references(path: Path, format: str) -> list[Reference]:
     if format == "vmdk":
         return _vmdk_references(path)
     if format == "vpc":
-        head = _head(path, 512)
-        if len(head) == 512 and _VHD_TYPE.unpack_from(head, 60)[0] == _VHD_DIFFERENCING:
-            raise ImageRefused(
-                f"{path} is a differencing VHD, which is not whole without its parent",
-                hint="Merge it into its parent first.",
-            )
+        _check_vhd(path)
+    if format == "vdi":
+        _check_vdi(path)
     return []
 
 
@@ -186,6 +185,29 @@ def _vmdk_references(path: Path) -> list[Reference]:
     if parent is not None and parent[1]:
         found.append(Reference(Role.BACKING, parent[1], "vmdk"))
     return found
+
+
+def _check_vhd(path: Path) -> None:
+    """Of both footers the one at the end: QEMU would read a cut file as zeroes behind its end."""
+    footer = _at(path, max(path.stat().st_size - _SECTOR, 0), _SECTOR)
+    if len(footer) < _SECTOR or footer[:8] != b"conectix":
+        raise ImageRefused(f"{path} does not end with a VHD footer", hint="The file is cut.")
+    if _VHD_TYPE.unpack_from(footer, 60)[0] == _VHD_DIFFERENCING:
+        raise ImageRefused(
+            f"{path} is a differencing VHD, which is not whole without its parent",
+            hint="Merge it into its parent first.",
+        )
+
+
+def _check_vdi(path: Path) -> None:
+    """QEMU's check does not notice that allocated blocks are missing at the end."""
+    head = _head(path, _SECTOR)
+    if len(head) < _SECTOR:
+        raise ImageRefused(f"{path} has no complete VDI header", hint="The file is cut.")
+    (data,) = _VDI_DATA.unpack_from(head, 0x158)
+    block, extra, _, allocated = _VDI_BLOCKS.unpack_from(head, 0x178)
+    if path.stat().st_size < data + allocated * (block + extra):
+        raise ImageRefused(f"{path} lacks blocks that its header counts", hint="The file is cut.")
 
 
 def _head(path: Path, length: int) -> bytes:

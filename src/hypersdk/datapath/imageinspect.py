@@ -42,11 +42,14 @@ class ImageInfo:
     backing: ImageInfo | None = None
     data_file: Path | None = None
 
-    def node(self) -> dict[str, Any]:
-        """The block node as QEMU's ``BlockdevOptions``, complete: QEMU opens nothing else."""
+    def node(self, alone: bool = False) -> dict[str, Any]:
+        """The block node as QEMU's ``BlockdevOptions``, complete: QEMU opens nothing else.
+
+        ``alone`` leaves out the backing file, for programs that look only at the tables.
+        """
         node: dict[str, Any] = {"driver": self.format, "file": _file_node(self.path)}
         if self.format in ("qcow2", "vmdk"):
-            node["backing"] = None if self.backing is None else self.backing.node()
+            node["backing"] = None if alone or self.backing is None else self.backing.node()
         if self.data_file is not None:
             node["data-file"] = {"driver": "raw", "file": _file_node(self.data_file)}
         return node
@@ -82,7 +85,7 @@ def check(info: ImageInfo) -> None:
     step: ImageInfo | None = info
     while step is not None and step.format != "raw":
         done = qemutools.run(
-            ["qemu-img", "check", "-q", _spelled(step.node())],
+            ["qemu-img", "check", "-q", _spelled(step.node(alone=True))],
             subject=str(step.path),
             seconds=CHECK_SECONDS,
         )
@@ -138,7 +141,7 @@ def _resolved(image: Path, reference: Reference, allowed: list[Path]) -> Path:
 
 
 def _virtual_size(info: ImageInfo) -> int:
-    command = ["qemu-img", "info", "--output=json", _spelled(info.node())]
+    command = ["qemu-img", "info", "--output=json", _spelled(info.node(alone=True))]
     done = qemutools.run(command, subject=str(info.path))
     if done.status != 0:
         raise _refused(info.path, done)

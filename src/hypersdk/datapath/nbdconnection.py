@@ -8,11 +8,13 @@ before the buffer can be given back: a connection that raised is of no further u
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +22,11 @@ from hypersdk.datapath import libnbd
 from hypersdk.datapath.cancel import WAIT_SLICE, token_in_force
 from hypersdk.model.errors import DataPathError, EndpointTimeout
 
-#: Largest read or write in bytes; servers that announce no limit accept at least this much.
-REQUEST_MAX = 32 << 20
+#: Largest read or write command in bytes, and how many of them are on their way at once: the
+#: server reads from its disk while the socket is busy. One 1 MiB command at a time from qemu-nbd
+#: gave 1.4 GiB/s on a machine where four of 256 KiB gave 2.9, as much as nbdcopy.
+PIECE = 256 << 10
+IN_FLIGHT = 16
 #: Largest area in bytes that is zeroed at once, so that a server without holes can keep up.
 ZERO_MAX = 128 << 20
 #: A flush may write gigabytes of cache: it may be silent this many times longer than a read.
@@ -144,7 +149,8 @@ class Connection:
         #: Offsets and lengths of requests must be multiples of this many bytes.
         self.minimum = max(int(lib.nbd_get_block_size(handle, libnbd.SIZE_MINIMUM)), 1)
         maximum = int(lib.nbd_get_block_size(handle, libnbd.SIZE_MAXIMUM))
-        self.maximum = min(maximum, REQUEST_MAX) if maximum > 0 else REQUEST_MAX
+        largest = max(min(PIECE, maximum if maximum > 0 else PIECE), self.minimum)
+        self._piece = largest - largest % self.minimum
         base = libnbd.BASE_ALLOCATION.encode()
         self.knows_status = lib.nbd_can_meta_context(handle, base) == 1
         if self.endpoint.bitmap is not None:
@@ -156,22 +162,16 @@ class Connection:
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer``; offset and length are multiples of `minimum`."""
-        command = self._lib.nbd_aio_pread
-        for at in range(0, len(buffer), self.maximum):
-            part = buffer[at : at + self.maximum]
-            self._transfer(command, offset + at, part, "read")
+        self._transfer(self._lib.nbd_aio_pread, offset, buffer, "read")
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write ``data``; offset and length are multiples of `minimum`."""
-        command = self._lib.nbd_aio_pwrite
-        for at in range(0, len(data), self.maximum):
-            part = data[at : at + self.maximum]
-            self._transfer(command, offset + at, part, "write")
+        self._transfer(self._lib.nbd_aio_pwrite, offset, data, "write")
 
     def zero(self, offset: int, length: int) -> None:
         """Make an area read as zero; offset and length are multiples of `minimum`."""
         if not self.can_zero:
-            zeroes = memoryview(bytes(min(length, self.maximum, 1 << 20)))
+            zeroes = memoryview(bytes(min(length, 1 << 20)))
             for at in range(0, length, max(len(zeroes), 1)):
                 self.write(offset + at, zeroes[: length - at])
             return
@@ -191,33 +191,51 @@ class Connection:
 
         A server may describe less than was asked for, or more with the last entry.
         """
-        self._entries = {}
         command = self._lib.nbd_aio_block_status
-        self._run("map", offset, command, length, offset, self._extent, self._nothing, 0)
-        return self._entries
+        with self._opened() as handle:
+            self._entries = {}
+            cookie = command(handle, length, offset, self._extent, self._nothing, 0)
+            self._complete(cookie, offset, "map")
+            return self._entries
 
     def _transfer(self, command: Any, offset: int, data: memoryview, doing: str) -> None:
-        pinned = self._ffi.from_buffer(data, require_writable=doing == "read")
-        self._run(doing, offset, command, pinned, len(data), offset, self._nothing, 0)
+        """Move ``data`` in pieces, some of them in flight at once."""
+        in_flight: deque[tuple[int, int, Any]] = deque()
+        with self._opened() as handle:
+            for at in range(0, len(data), self._piece):
+                part = data[at : at + self._piece]
+                pinned = self._ffi.from_buffer(part, require_writable=doing == "read")
+                cookie = command(handle, pinned, len(part), offset + at, self._nothing, 0)
+                if cookie < 0:
+                    raise self._failure(doing, offset + at)
+                in_flight.append((cookie, offset + at, pinned))
+                if len(in_flight) == IN_FLIGHT:
+                    self._complete(*in_flight[0][:2], doing)
+                    in_flight.popleft()
+            for cookie, place, _ in in_flight:
+                self._complete(cookie, place, doing)
 
     def _run(
         self, doing: str, offset: int | None, command: Any, *arguments: Any, patience: int = 1
     ) -> None:
-        """Start one command and wait for it.
+        """Start one command and wait for it."""
+        with self._opened() as handle:
+            self._complete(command(handle, *arguments), offset, doing, patience)
 
-        The caller's arguments keep a buffer pinned until this returns or raises; by then the
-        command is complete or the handle is closed.
-        """
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The handle, for one thread. Buffers must stay pinned by the caller until this ends: then
+        their commands are complete, or the handle is closed and forgets them."""
         with self._lock:
             if self._handle is None:
                 raise DataPathError(f"the connection to {self.endpoint.name} was given up before")
             try:
-                self._complete(command(self._handle, *arguments), doing, offset, patience)
+                yield self._handle
             except BaseException:
                 self._close()
                 raise
 
-    def _complete(self, cookie: int, doing: str, offset: int | None, patience: int) -> None:
+    def _complete(self, cookie: int, offset: int | None, doing: str, patience: int = 1) -> None:
         lib, handle = self._lib, self._handle
         if cookie < 0:
             raise self._failure(doing, offset)

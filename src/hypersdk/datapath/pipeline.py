@@ -54,19 +54,21 @@ def copy(
     step = max(request_size // sink.granularity, 1) * sink.granularity
     token = token_in_force()
     queue = _RequestQueue(limit=2 * workers)
-    with contextlib.ExitStack() as clones:
-        team = [_worker(source, sink, queue, step, clones) for _ in range(workers)]
-        try:
-            for thread in team:
-                thread.start()
-            for request in requests(_padded(source, sink), sink.size, sink.granularity, step):
-                token.check()
-                if not queue.put(request):
-                    break
-            queue.finish()
-        except BaseException as error:  # noqa: BLE001 - kept, and raised below when it was first
-            queue.fail(error)
-        _join(team, queue)
+    with contextlib.ExitStack() as undo:
+        team = [_worker(source, sink, queue, step, undo) for _ in range(workers)]
+        clones = undo.pop_all()  # from here on each worker closes its own
+    try:
+        for thread in team:
+            thread.start()
+        for request in requests(_padded(source, sink), sink.size, sink.granularity, step):
+            token.check()
+            if not queue.put(request):
+                break
+        queue.finish()
+    except BaseException as error:  # noqa: BLE001 - kept, and raised below when it was first
+        queue.fail(error)
+    _join(team, queue)
+    clones.close()  # those of workers that could not be started
     if queue.error is not None:
         raise queue.error
     sink.flush()
@@ -119,33 +121,46 @@ def _worker(
 
 
 def _work(source: BlockSource, sink: BlockSink, queue: _RequestQueue, step: int) -> None:
-    buffer = memoryview(bytearray(step))
-    size = source.size
     try:
-        while (request := queue.get()) is not None:
-            offset, length, zero = request
-            if zero:
-                sink.zero(offset, length)
-            else:
-                part = buffer[:length]
-                if offset + length > size:  # the padding of the last granule
-                    part[size - offset :] = bytes(offset + length - size)
-                    source.readinto(offset, part[: size - offset])
-                else:
-                    source.readinto(offset, part)
-                sink.write(offset, part)
+        with source, sink:
+            _carry_out(source, sink, queue, step)
     except BaseException as error:  # noqa: BLE001 - raised by copy() in the caller's thread
         queue.fail(error)
+    finally:
+        queue.leave()
+
+
+def _carry_out(source: BlockSource, sink: BlockSink, queue: _RequestQueue, step: int) -> None:
+    buffer = memoryview(bytearray(step))
+    size = source.size
+    while (request := queue.get()) is not None:
+        offset, length, zero = request
+        if zero:
+            sink.zero(offset, length)
+            continue
+        part = buffer[:length]
+        if offset + length > size:  # the padding of the last granule
+            part[size - offset :] = bytes(offset + length - size)
+            source.readinto(offset, part[: size - offset])
+        else:
+            source.readinto(offset, part)
+        sink.write(offset, part)
 
 
 def _join(team: list[threading.Thread], queue: _RequestQueue) -> None:
-    """Wait for all workers, also when Ctrl-C arrives while waiting."""
-    for thread in team:
-        while thread.is_alive():
-            try:
-                thread.join()
-            except BaseException as error:  # noqa: BLE001 - kept as the first, raised by copy()
-                queue.fail(error)
+    """Wait for all workers, also when Ctrl-C arrives while waiting.
+
+    Not by Thread.join alone: interrupted, it takes a running thread for a stopped one
+    (CPython 3.10 to 3.12, after bpo-45274).
+    """
+    started = [thread for thread in team if thread.ident is not None]
+    while queue.left < len(started):
+        try:
+            queue.wait_for_leavers(len(started))
+        except BaseException as error:  # noqa: BLE001 - kept if first, raised by copy()
+            queue.fail(error)
+    for thread in started:
+        thread.join()
 
 
 class _RequestQueue:
@@ -158,7 +173,10 @@ class _RequestQueue:
         self._lock = threading.Lock()
         self._readable = threading.Condition(self._lock)
         self._writable = threading.Condition(self._lock)
+        self._leaving = threading.Condition(self._lock)
         self.error: BaseException | None = None
+        #: Workers that are done with their handles.
+        self.left = 0
 
     def put(self, request: Request) -> bool:
         """Add a request, waiting for room. False when an error has closed the queue."""
@@ -186,6 +204,18 @@ class _RequestQueue:
         with self._lock:
             self._closed = True
             self._readable.notify_all()
+
+    def leave(self) -> None:
+        """Said by a worker that will touch nothing any more."""
+        with self._lock:
+            self.left += 1
+            self._leaving.notify_all()
+
+    def wait_for_leavers(self, count: int) -> None:
+        """Return when ``count`` workers have left."""
+        with self._lock:
+            while self.left < count:
+                self._leaving.wait()
 
     def fail(self, error: BaseException) -> None:
         """Keep ``error`` if it is the first, and drop what is waiting."""

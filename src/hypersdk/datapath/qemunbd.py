@@ -1,10 +1,13 @@
 """One qemu-nbd process of our own, on a private unix socket, that cannot outlive us.
 
-How it ends when we are killed: without ``--persistent`` qemu-nbd exits when its last client
-disconnects, and the kernel disconnects a dead client. The listening socket is made by us and
-handed over (systemd's socket activation protocol), and one client is already in its queue
-before the process starts. So there is no moment without a client, and no need for
-PR_SET_PDEATHSIG, which follows the thread that forked rather than the process.
+A small shell stands between us and qemu-nbd and reads from a pipe that only we hold. When we
+die, however suddenly, the pipe closes and the shell kills qemu-nbd. PR_SET_PDEATHSIG would do it
+without the shell, but follows the thread that forked rather than the process; and that qemu-nbd
+exits with its last client does not help before the first one is there. Both have their own
+session, so that Ctrl-C reaches us alone.
+
+The listening socket is made by us and handed over (systemd's socket activation protocol), so a
+client can connect at once and nothing has to be waited for.
 """
 
 from __future__ import annotations
@@ -30,11 +33,19 @@ T = TypeVar("T")
 MEMORY_MAX = 8 << 30
 #: Longest path in bytes that fits into a unix socket address (unix(7): 108 with the final zero).
 _SOCKET_PATH_MAX = 107
-#: Seconds that a writing process may take for its last tables, and a reading one to end at all.
+#: Seconds that a writing process may take for its last tables, and that a killed one may take.
 _END_SECONDS = 300
-# The socket arrives as standard input, the only descriptor whose number Popen can choose; the
-# protocol wants it as 3 and the process id in the environment (sd_listen_fds(3)).
-_HAND_OVER = 'exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+_KILL_SECONDS = 10
+# The socket arrives as standard output, one of the descriptors whose number Popen can choose; the
+# protocol wants it as 3, and the process id in the environment (sd_listen_fds(3)). Standard input
+# is the pipe: a line says to wait for the end, its end says to kill.
+_SUPERVISOR = """
+exec 3<&1 1>&2
+LISTEN_FDS=1 /bin/sh -c 'export LISTEN_PID=$$; exec "$@"' sh "$@" </dev/null &
+exec 3<&-
+read -r _ || kill -KILL $!
+wait $!
+"""
 
 
 class ImageServer:
@@ -53,46 +64,42 @@ class ImageServer:
                 hint="Set TMPDIR to a shorter one.",
             )
         try:
-            self._first_client, self._process = self._started(node, writable)
+            self._process = self._started(node, writable)
         except BaseException:
             self._tidy()
             raise
 
-    def _started(self, node: str, writable: bool) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    def _started(self, node: str, writable: bool) -> subprocess.Popen[bytes]:
         mode = ["--discard=unmap"] if writable else ["--read-only"]
         command = [qemutools.need("qemu-nbd"), "--shared=0", *mode, node]
         limited = qemutools.limited(command, cpu_seconds=None, memory=MEMORY_MAX)
-        with contextlib.ExitStack() as undo:
-            client = undo.enter_context(socket.socket(socket.AF_UNIX))
-            with socket.socket(socket.AF_UNIX) as listener, open(self._log, "wb") as log:
-                listener.bind(str(self._socket))
-                listener.listen(64)
-                client.connect(str(self._socket))
-                process = subprocess.Popen(
-                    ["/bin/sh", "-c", _HAND_OVER, "sh", *limited],
-                    stdin=listener.fileno(),
-                    stdout=log,
-                    stderr=log,
-                    env=qemutools.environment(),
-                )
-            undo.pop_all()
-        return client, process
+        with socket.socket(socket.AF_UNIX) as listener, open(self._log, "wb") as log:
+            listener.bind(str(self._socket))
+            listener.listen(64)
+            return subprocess.Popen(
+                ["/bin/sh", "-c", _SUPERVISOR, "sh", *limited],
+                stdin=subprocess.PIPE,
+                stdout=listener.fileno(),
+                stderr=log,
+                env=qemutools.environment(),
+                start_new_session=True,
+            )
 
     def connected(self, connect: Callable[[str], T]) -> T:
-        """``connect(uri)``, which stands for the first client from then on.
+        """``connect(uri)``.
 
         Raises ImageRefused with what qemu-nbd said when it could not serve the image.
         """
         try:
-            opened = connect(f"nbd+unix:///?socket={urllib.parse.quote(str(self._socket))}")
+            return connect(f"nbd+unix:///?socket={urllib.parse.quote(str(self._socket))}")
+        except EndpointTimeout:
+            raise
         except DataPathError as error:
-            if isinstance(error, EndpointTimeout):
-                raise
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=2)
-            raise self._refused(f"cannot be opened: {self.complaint() or error.message}") from error
-        self._first_client.close()
-        return opened
+            reason = self.complaint() or error.message
+            raise ImageRefused(
+                f"{self._image} cannot be opened: {reason}",
+                hint="If a guest runs on it, stop the guest or back it up through its hypervisor.",
+            ) from error
 
     def complaint(self) -> str:
         """What qemu-nbd has written to its log."""
@@ -104,27 +111,18 @@ class ImageServer:
 
         Raises DataPathError when it did not end well.
         """
-        self._first_client.close()
         try:
-            status = self._process.wait(timeout=_END_SECONDS)
+            self._process.communicate(b"wait\n", timeout=_END_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise EndpointTimeout(f"qemu-nbd does not end its work on {self._image}") from error
-        if status != 0:
+        if self._process.returncode != 0:
             raise DataPathError(f"qemu-nbd failed on {self._image}: {self.complaint()}")
 
     def kill(self) -> None:
         """End the process at once; what it did not write is lost. May be called several times."""
-        self._first_client.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it dies later
+            self._process.communicate(timeout=_KILL_SECONDS)
         self._tidy()
-
-    def _refused(self, reason: str) -> ImageRefused:
-        return ImageRefused(
-            f"{self._image} {reason}",
-            hint="If a guest runs on it, stop the guest or back it up through its hypervisor.",
-        )
 
     def _tidy(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -64,6 +64,7 @@ def run(command: Sequence[str], *, subject: str, seconds: int = 30) -> Outcome:
         env=environment(),
         text=True,
         errors="replace",
+        start_new_session=True,  # Ctrl-C is for us, and would look like a crash here
     )
     with process:
         try:

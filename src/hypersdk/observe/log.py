@@ -43,6 +43,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
             _redact_event,
             _to_record,
         ],
@@ -104,14 +105,15 @@ class HumanFormatter(logging.Formatter):
 
 def _event(record: logging.LogRecord) -> dict[str, Any]:
     """What a record of ours or of another library says, without secrets."""
-    fields = getattr(record, _FIELDS, None) or {"event": record.getMessage()}
-    moment = datetime.fromtimestamp(record.created, UTC)
+    fields = redact(getattr(record, _FIELDS, None) or {"event": record.getMessage()})
     event: dict[str, Any] = {
-        "timestamp": moment.isoformat(timespec="milliseconds"),
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        **redact(fields),
+        "event": fields.pop("event", ""),
     }
+    # A field that has the name of one of these (a verification has a level, too) gives way.
+    event.update({f"{name}_" if name in event else name: item for name, item in fields.items()})
     if record.exc_info:
         event["exception"] = redact(logging.Formatter().formatException(record.exc_info))
     return event

@@ -27,45 +27,46 @@ _SECRET_NAME = re.compile(rf"(?i){_NAMES}|^(?:pwd|auth)$")
 #: Endings that make such a name one of something else: where a secret is, or how many there are.
 _HARMLESS_NAME = re.compile(r"(?i)[_-](?:file|path|ref|reference|count|type|kind|expires\w*)$")
 
-_WORD = rf"[\w.-]*(?:{_NAMES})[\w.-]*"
-_QUOTED = r"\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?"
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)
-
-
-#: Secrets by their form.
+#: Secrets by their form. Every repetition is bounded where a search could begin anew inside it:
+#: a long hostile text must not cost quadratic time.
 _FORMS = (
     # A key in PEM, up to its end or to the end of a text that was cut.
     (
         re.compile(
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*KEY-----|\Z)", re.DOTALL
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}KEY-----|\Z)",
+            re.DOTALL,
         ),
         MASK,
     ),
     (re.compile(r"\bhypersdk-identity-[\w-]+"), f"hypersdk-identity-{MASK}"),
     (re.compile(r"\bAGE-SECRET-KEY-[A-Z0-9-]+"), MASK),
     # scheme://user:password@host; whoever forgot to escape the password is protected too.
-    (_pattern(r"\b([a-z][a-z0-9+.-]*://[^\s/:@?#]*):[^\s?#\"']*@"), rf"\1:{MASK}@"),
     (
-        _pattern(
-            r"\b((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s*[:=]\s*[\"']?)[^\"'\r\n]+"
+        re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s/:@?#]{0,256}):[^\s?#\"']{0,1024}@"),
+        rf"\1:{MASK}@",
+    ),
+    (
+        re.compile(
+            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)"
+            r"([\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\"'\r\n]+"
         ),
         rf"\1\2{MASK}",
     ),
-    (_pattern(r"\b(bearer|basic|negotiate|aws4-hmac-sha256) +[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), MASK),  # JSON Web Token
+    (
+        re.compile(r"(?i)\b(bearer|basic|negotiate|aws4-hmac-sha256) {1,4}[\w.~+/=-]{8,}"),
+        rf"\1 {MASK}",
+    ),
+    (re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{1,8192}\.[\w-]*"), MASK),  # JSON Web Token
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MASK),  # AWS access key id
     (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)[\w-]{10,}"), MASK),
-    (_pattern(rf"([?&](?:{_WORD}|sig|key|code)=)[^&\s\"']+"), rf"\1{MASK}"),
-    (_pattern(rf"(--{_WORD}[ =])(?!-)(?:{_QUOTED}|\S+)"), rf"\1{MASK}"),
+    (re.compile(r"(?i)([?&](?:sig|key|code)=)[^&\s\"']+"), rf"\1{MASK}"),
 )
-#: name=value, name: value, "name": "value". A passphrase after a colon may have several words.
-_ASSIGNMENT = _pattern(rf"(?<![\w.-])({_WORD})([\"']?(?:\s*=\s*|\s*:\s*))(?:{_QUOTED}|[^\s&]+)")
-_PASSPHRASE = _pattern(
-    r"(?<![\w.-])([\w.-]*pass(?:word|phrase|wd|code)[\w.-]*)([\"']?\s*:\s*)([^\s\"'][^\r\n]*)"
+#: ``name=``, ``name: ``, ``"name": `` and ``--name ``, whatever the name is.
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.-])(?P<name>[\w.-]{1,256})(?:[\"']?\s{0,4}(?P<sign>[=:])\s{0,4}|(?<=\w) (?!-))"
 )
+_VALUE = re.compile(r"\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|[^\s&]+", re.DOTALL)
+_LINE = re.compile(r"[^\r\n]+")
 
 
 def redact(value: Any, _depth: int = 0) -> Any:
@@ -96,8 +97,26 @@ def redact_text(text: str) -> str:
     """The same text without secrets."""
     for pattern, replacement in _FORMS:
         text = pattern.sub(replacement, text)
-    text = _PASSPHRASE.sub(_mask_assignment, text)
-    return _ASSIGNMENT.sub(_mask_assignment, text)
+    return _mask_assignments(text)
+
+
+def _mask_assignments(text: str) -> str:
+    """Mask the values of secret names, and look for names inside all other values."""
+    kept: list[str] = []
+    done = position = 0
+    while found := _ASSIGNMENT.search(text, position):
+        position = found.end()
+        name = found["name"]
+        if not is_secret_name(name) or (found["sign"] is None and not name.startswith("--")):
+            continue
+        value = _VALUE.match(text, position)
+        if value is None:
+            continue
+        if found["sign"] == ":" and "pass" in name.lower() and value.group()[0] not in "\"'":
+            value = _LINE.match(text, position) or value  # a passphrase may have several words
+        kept += [text[done : found.end()], MASK]
+        done = position = value.end()
+    return "".join(kept) + text[done:]
 
 
 def _redact_named(name: str, value: Any, depth: int) -> Any:
@@ -109,8 +128,3 @@ def _redact_named(name: str, value: Any, depth: int) -> Any:
 def is_secret_name(name: str) -> bool:
     """Whether what goes by this name is taken for a secret."""
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
-
-
-def _mask_assignment(found: re.Match[str]) -> str:
-    name, separator = found.group(1), found.group(2)
-    return f"{name}{separator}{MASK}" if is_secret_name(name) else found.group()

@@ -30,17 +30,23 @@ def compress(data: Bytes) -> tuple[Codec, Bytes]:
     return (Codec.ZSTD, packed) if len(packed) < len(data) else (Codec.RAW, data)
 
 
-def decompress(codec: int, payload: Bytes, raw_length: int) -> bytes | None:
-    """Exactly ``raw_length`` bytes; None when the payload does not hold that."""
+def decompress_into(codec: int, payload: Bytes, out: memoryview) -> bool:
+    """Fill the whole of ``out``; False when the payload does not hold exactly that."""
     if codec == Codec.RAW:
-        return bytes(payload) if len(payload) == raw_length else None
+        if len(payload) != len(out):
+            return False
+        out[:] = payload
+        return True
     decompressor: zstandard.ZstdDecompressor | None = getattr(_contexts, "decompressor", None)
     if decompressor is None:
         decompressor = _contexts.decompressor = zstandard.ZstdDecompressor()
     try:
-        if zstandard.frame_content_size(payload) != raw_length:
-            return None
-        data = decompressor.decompress(payload)
+        if zstandard.frame_content_size(payload) != len(out):
+            return False
+        filled = 0
+        with decompressor.stream_reader(payload) as frame:
+            while filled < len(out) and (count := frame.readinto(out[filled:])):
+                filled += count
     except zstandard.ZstdError:
-        return None
-    return data if len(data) == raw_length else None
+        return False
+    return filled == len(out)

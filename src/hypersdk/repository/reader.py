@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from hypersdk.model.errors import Damaged, ObjectMissing
 from hypersdk.repository.ciphers import TAG_SIZE, Bytes, Cipher
-from hypersdk.repository.codec import decompress
-from hypersdk.repository.format import PackKind, blob_nonce
+from hypersdk.repository.codec import decompress_into
+from hypersdk.repository.format import CHUNK_SIZE_MAX, PackKind, blob_nonce
 from hypersdk.repository.index import ChunkIndex, Location
 from hypersdk.repository.layout import pack_key
 from hypersdk.repository.packs import PackEntry, PackFooter, read_footer
@@ -53,6 +53,7 @@ class BlobReader:
         self._lock = threading.Lock()
         self._footers: OrderedDict[bytes, _OpenFooter] = OrderedDict()
         self._kept = 0
+        self._buffers = threading.local()
 
     def read(self, identity: bytes) -> bytes:
         """The raw bytes of a chunk or segment. Raises Damaged, ObjectMissing, KeyRequired."""
@@ -65,21 +66,24 @@ class BlobReader:
             first, last = span[0][1], span[-1][1]
             blobs = self._get(first.pack, first.offset, last.offset + last.length - first.offset)
             for want, place in span:
-                data = None
-                if blobs is not None:
-                    start = place.offset - first.offset
-                    data = self._open(place, want.id, blobs[start : start + place.length])
-                if data is None:
-                    data = self._first_good(want.id, self._index.find(want.id))
-                if len(data) != len(want.out):
-                    raise Damaged(
-                        f"chunk {want.id.hex()[:16]} has {len(data)} bytes, "
-                        f"its disk expects {len(want.out)}"
-                    )
-                want.out[:] = data
+                start = place.offset - first.offset
+                if blobs is None or not self._open_into(
+                    place, want.id, blobs[start : start + place.length], want.out
+                ):
+                    self._replace(want)
         for want, found in places:
             if not found:
-                want.out[:] = self._first_good(want.id, found)
+                self._replace(want)
+
+    def _replace(self, want: Wanted) -> None:
+        """Fill what the usual way did not, from any copy there is."""
+        data = self.read(want.id)
+        if len(data) != len(want.out):
+            raise Damaged(
+                f"chunk {want.id.hex()[:16]} has {len(data)} bytes, "
+                f"its disk expects {len(want.out)}"
+            )
+        want.out[:] = data
 
     def forget(self) -> None:
         """Drop kept footers: packs were rewritten."""
@@ -108,7 +112,11 @@ class BlobReader:
         )
 
     def _get(self, pack: bytes, offset: int, length: int) -> memoryview | None:
-        buffer = memoryview(bytearray(length))
+        """Stored bytes; None when the pack is gone. The next call of this thread reuses them."""
+        room: bytearray = getattr(self._buffers, "room", bytearray())
+        if len(room) < length:
+            room = self._buffers.room = bytearray(length)
+        buffer = memoryview(room)[:length]
         try:
             self._store.get_into(pack_key(pack), offset, buffer)
         except ObjectMissing:
@@ -116,6 +124,17 @@ class BlobReader:
         return buffer
 
     def _open(self, place: Location, identity: bytes, blob: Bytes) -> bytes | None:
+        found = self._entry(place, identity, blob)
+        return None if found is None else decode_blob(self._vault, *found, blob)
+
+    def _open_into(self, place: Location, identity: bytes, blob: Bytes, out: memoryview) -> bool:
+        found = self._entry(place, identity, blob)
+        return found is not None and decode_into(self._vault, *found, blob, out)
+
+    def _entry(
+        self, place: Location, identity: bytes, blob: Bytes
+    ) -> tuple[PackFooter, PackEntry, Cipher] | None:
+        """What the pack's footer says about a blob; None when it does not fit."""
         try:
             opened = self._footer(place.pack)
         except (Damaged, ObjectMissing):
@@ -124,9 +143,7 @@ class BlobReader:
         if entry is None or entry.id != identity or entry.stored_length != len(blob):
             return None
         cipher = opened.ciphers.get(entry.group)
-        if cipher is None:
-            return None
-        return decode_blob(self._vault, opened.footer, entry, blob, cipher)
+        return None if cipher is None else (opened.footer, entry, cipher)
 
     def _footer(self, pack: bytes) -> _OpenFooter:
         with self._lock:
@@ -156,19 +173,32 @@ def group_ciphers(vault: Vault, footer: PackFooter) -> dict[int, Cipher]:
 
 
 def decode_blob(
-    vault: Vault, footer: PackFooter, entry: PackEntry, blob: Bytes, cipher: Cipher
+    vault: Vault, footer: PackFooter, entry: PackEntry, cipher: Cipher, blob: Bytes
 ) -> bytes | None:
     """Raw bytes that have the entry's id; None when anything on the way does not fit."""
-    if len(blob) < TAG_SIZE:
+    if entry.raw_length > CHUNK_SIZE_MAX:
         return None
+    out = bytearray(entry.raw_length)
+    fits = decode_into(vault, footer, entry, cipher, blob, memoryview(out))
+    return bytes(out) if fits else None
+
+
+def decode_into(
+    vault: Vault,
+    footer: PackFooter,
+    entry: PackEntry,
+    cipher: Cipher,
+    blob: Bytes,
+    out: memoryview,
+) -> bool:
+    """Fill ``out`` with raw bytes that have the entry's id; False when anything does not fit."""
+    if len(blob) < TAG_SIZE or len(out) != entry.raw_length:
+        return False
     aad = entry.context(vault.repository_id, footer.groups[entry.group].salt)
     payload = cipher.open(blob_nonce(entry.ordinal), blob, aad)
-    if payload is None:
-        return None
-    data = decompress(entry.codec, payload, entry.raw_length)
-    if data is None or vault.identify(PackKind(footer.kind), data) != entry.id:
-        return None
-    return data
+    if payload is None or not decompress_into(entry.codec, payload, out):
+        return False
+    return vault.identify(PackKind(footer.kind), out) == entry.id
 
 
 def _spans(

@@ -225,7 +225,7 @@ class Verifier:
             chunks += 1
             blob = view[entry.offset : entry.offset + entry.stored_length]
             cipher = ciphers.get(entry.group)
-            if cipher is None or decode_blob(self._vault, footer, entry, blob, cipher) is None:
+            if cipher is None or decode_blob(self._vault, footer, entry, cipher, blob) is None:
                 findings.append(
                     Finding(
                         name,
