@@ -1,43 +1,12 @@
-"""A real S3-compatible server (moto's) for the tests of this folder."""
+"""A proxy that makes the S3-compatible server fail as told."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from urllib.request import Request, urlopen
-from uuid import uuid4
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.repository.store.faultproxy import FaultProxy
-
-BUCKET = "lab"
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The URL of a server with one bucket, ``lab``."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    urlopen(Request(f"{url}/{BUCKET}", method="PUT"), timeout=10).close()
-    yield url
-    server.stop()
-
-
-@pytest.fixture
-def s3_location(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty place in the bucket, with the environment that leads there."""
-    for name in ("AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    return f"s3://{BUCKET}/tests/{uuid4().hex}"
 
 
 @pytest.fixture
