@@ -116,7 +116,7 @@ def _back_up(
 ) -> RestorePoint:
     with view, repository.write() as session:
         name = view.instance.name
-        previous = previous or repository.latest(name)
+        previous = _protected(repository, previous) if previous else repository.latest(name)
         time_begun, identity = repository.clock(), new_point_id()
         task = _DiskTask(repository, session, options, reporter, cancel, name)
         disks = [task.run(disk_view, previous) for disk_view in view.disks]
@@ -140,6 +140,15 @@ def _back_up(
         committed = session.commit(point, view.definition)
         view.keep_checkpoints()
         return committed
+
+
+def _protected(repository: Repository, point: RestorePoint) -> RestorePoint | None:
+    """The point, or None when it was pruned before our lease began.
+
+    Only a point that exists under our lease keeps its chunks from being collected; without it
+    nothing can be inherited and the disks are read in full.
+    """
+    return point if repository.has(point) else None
 
 
 class _DiskTask:

@@ -181,6 +181,12 @@ class ChunkIndex:
             self._condemned = set(packs)
             self._damaged = {(pack, short(identity)) for pack, identity in chunks}
 
+    def doubt(self, identity: bytes) -> None:
+        """Rely on no copy of this blob that is known now: one could not be read."""
+        with self._lock:
+            places = self.find(identity)
+            self._damaged |= {(place.pack, short(identity)) for place in places}
+
     def distrusted(self) -> frozenset[bytes]:
         """Short ids with a copy that must not be relied on; another copy may be fine."""
         with self._lock:
@@ -200,31 +206,36 @@ class ChunkIndex:
 
     def refresh(self) -> None:
         """Take in the runs that others published. Raises Damaged naming a bad run."""
-        present = {info.key.rsplit("/", 1)[-1] for info in self._store.list(INDEX)}
         with self._lock:
-            known = {row[0] for row in self._database.execute("SELECT name FROM runs")}
-            if not known <= present:  # a collector merged runs: offsets may have moved
-                self._rebuild(present)
-            elif present - known:
-                self._take_in(sorted(present - known))
+            while self._present() != self._known():
+                # A run that was merged away since it was listed: what replaced it can be listed.
+                with contextlib.suppress(ObjectMissing):
+                    self._catch_up()
+                    return
 
-    def _rebuild(self, present: set[str]) -> None:
-        with self._transaction():
-            self._database.execute("DELETE FROM chunks")
-            self._database.execute("DELETE FROM runs")
-            self._insert_runs(sorted(present))
-        self._database.execute("VACUUM")
+    def _present(self) -> set[str]:
+        return {info.key.rsplit("/", 1)[-1] for info in self._store.list(INDEX)}
 
-    def _take_in(self, names: Sequence[str]) -> None:
+    def _known(self) -> set[str]:
+        return {row[0] for row in self._database.execute("SELECT name FROM runs")}
+
+    def _catch_up(self) -> None:
         with self._transaction():
-            self._insert_runs(names)
+            # Listed under the database's lock: another process may share the cache, and must not
+            # be thrown back to what we saw before it.
+            present, known = self._present(), self._known()
+            merged = not known <= present
+            if merged:
+                self._database.execute("DELETE FROM chunks")
+                self._database.execute("DELETE FROM runs")
+                known = set()
+            self._insert_runs(sorted(present - known))
+        if merged:
+            self._database.execute("VACUUM")
 
     def _insert_runs(self, names: Sequence[str]) -> None:
         for name in names:
-            try:
-                packs, entries = read_run(self._store, name, self._context)
-            except ObjectMissing:
-                continue  # merged away since it was listed; the merged run is listed next time
+            packs, entries = read_run(self._store, name, self._context)
             numbers = [self._number(record) for record in packs]
             self._database.executemany(
                 "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?)",
@@ -263,12 +274,36 @@ class ChunkIndex:
             for _, pack in pending
             for entry in pack.entries
         ]
-        names = write_runs(self._store, self._context, sorted(rows))
-        numbers = [(number,) for number, _ in pending]
+        try:
+            write_runs(self._store, self._context, sorted(rows))
+            self.refresh()
+        except BaseException:
+            with self._lock:
+                self._pending += pending
+            raise
+        self._forget_pending([number for number, _ in pending])
+
+    def pack_names(self) -> set[bytes]:
+        """Packs that anybody ever told this index of, also those that wait to be published."""
         with self._lock:
-            self._take_in(names)
-            self._database.executemany("DELETE FROM pending WHERE pack = ?", numbers)
-            self._database.executemany("DELETE FROM pending_packs WHERE number = ?", numbers)
+            rows = self._database.execute(
+                "SELECT name FROM packs UNION SELECT name FROM pending_packs"
+            )
+            return {row[0] for row in rows}
+
+    def withdraw(self, gone: AbstractSet[bytes]) -> None:
+        """Rely on none of these packs, and publish neither them nor condemned ones."""
+        with self._lock:
+            self._condemned |= gone
+            dropped = [number for number, pack in self._pending if pack.name in self._condemned]
+            self._pending = [entry for entry in self._pending if entry[0] not in dropped]
+            self._forget_pending(dropped)
+
+    def _forget_pending(self, numbers: Iterable[int]) -> None:
+        rows = [(number,) for number in numbers]
+        with self._lock:
+            self._database.executemany("DELETE FROM pending WHERE pack = ?", rows)
+            self._database.executemany("DELETE FROM pending_packs WHERE number = ?", rows)
 
     # -- database
 

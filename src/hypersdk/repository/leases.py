@@ -1,9 +1,10 @@
 """Leases: how a collector knows who is writing.
 
 A lease is a row of write-once objects ``leases/<session>/<n>``; each renewal writes the next one,
-so a host without the right to delete can hold a lease. Ages go by the storage's clock. A writer
-trusts its own lease for ``VALID`` after the last renewal it saw succeed; a collector waits much
-longer before it takes one for dead, so that slow clocks and slow uploads do not matter.
+so a host without the right to delete can hold a lease. Ages go by the storage's clock alone: a
+writer measures its own absence by the times of its lease's objects, as a collector does, because a
+machine that was suspended does not see the time that passed. A collector waits much longer than
+``VALID`` before it takes a lease for dead, so that slow uploads do not matter.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import contextlib
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +27,9 @@ from hypersdk.repository.store.ports import Store
 RENEW_EVERY = timedelta(minutes=5)
 #: A writer that could not renew for this long must not commit without checking again.
 VALID = timedelta(minutes=30)
+#: By how much the order of two objects' times may differ from the order in which others could see
+#: them: a slow write carries the time of its beginning, and clocks of a storage are corrected.
+SKEW = timedelta(minutes=10)
 #: A collector takes a lease for dead when its newest object is older than this.
 DEAD_AFTER = timedelta(hours=6)
 
@@ -50,19 +53,14 @@ class LeaseInfo:
 class Lease:
     """Held from ``begin`` to ``release``; renewed by a thread of its own."""
 
-    def __init__(
-        self,
-        store: Store,
-        context: Context,
-        purpose: str,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, store: Store, context: Context, purpose: str) -> None:
         self._store = store
         self._context = context
-        self._monotonic = monotonic
         self.session = f"{ULID()}-{purpose}"
+        #: True once a collector may have taken this lease for dead; ``renew`` finds out.
+        self.lapsed = False
         self._count = 0
-        self._renewed = 0.0
+        self._renewed: datetime | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -76,31 +74,32 @@ class Lease:
     def renew(self) -> datetime:
         """Write the next object. Returns now by the storage's clock."""
         with self._lock:
-            before = self._monotonic()
-            key = f"{LEASES}/{self.session}/{self._count}"
-            body = {"host": socket.gethostname(), "process": os.getpid()}
-            with contextlib.suppress(ObjectExists):
-                self._store.put_if_absent(key, wrap(Kind.LEASE, key, dump(body), self._context))
-            self._count += 1
-            self._renewed = before
-            return self._store.stat(key).modified
-
-    @property
-    def lapsed(self) -> bool:
-        """True when a collector may soon take this lease for dead."""
-        return self._monotonic() - self._renewed > VALID.total_seconds()
+            return self._renew()
 
     def release(self) -> None:
         """End the lease. A place that does not answer keeps the objects; they die of age."""
         self._ended.set()
-        with contextlib.suppress(StoreError):
+        with self._lock, contextlib.suppress(StoreError):
             for number in range(self._count):
                 self._store.delete(f"{LEASES}/{self.session}/{number}")
 
+    def _renew(self) -> datetime:
+        key = f"{LEASES}/{self.session}/{self._count}"
+        body = {"host": socket.gethostname(), "process": os.getpid()}
+        with contextlib.suppress(ObjectExists):
+            self._store.put_if_absent(key, wrap(Kind.LEASE, key, dump(body), self._context))
+        self._count += 1
+        now = self._store.stat(key).modified
+        if self._renewed is not None and not -SKEW <= now - self._renewed <= VALID:
+            self.lapsed = True
+        self._renewed = now
+        return now
+
     def _keep(self) -> None:
         while not self._ended.wait(RENEW_EVERY.total_seconds()):
-            with contextlib.suppress(HyperSDKError):  # `lapsed` is what counts at commit
-                self.renew()
+            with self._lock, contextlib.suppress(HyperSDKError):  # the commit tries again
+                if not self._ended.is_set():
+                    self._renew()
 
 
 def refuse_other_collectors(leases: Iterable[LeaseInfo], own: str) -> None:
@@ -139,6 +138,7 @@ def read_leases(store: Store) -> list[LeaseInfo]:
 
 
 def bury_lease(store: Store, lease: LeaseInfo) -> None:
-    """Remove the objects of a dead lease."""
+    """Remove the objects of a dead lease, but none by which its holder has come back since."""
     for info in list(store.list(f"{LEASES}/{lease.session}")):
-        store.delete(info.key)
+        if info.modified <= lease.renewed:
+            store.delete(info.key)

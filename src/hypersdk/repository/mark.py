@@ -58,13 +58,19 @@ def mark(database: sqlite3.Connection, batches: Iterable[list[bytes]]) -> None:
     """Put the ids into the temporary table ``live``."""
     database.execute("DROP TABLE IF EXISTS temp.live")
     database.execute("CREATE TEMP TABLE live(id BLOB PRIMARY KEY) WITHOUT ROWID")
-    database.execute("BEGIN")
-    try:
-        for batch in batches:
-            keys = sorted(map(short, batch))
-            database.executemany("INSERT OR IGNORE INTO live VALUES (?)", zip(keys, strict=True))
-    finally:
+    for batch in batches:  # whoever makes the next batch may have to refresh the index
+        keys = sorted(map(short, batch))
+        database.execute("BEGIN")
+        database.executemany("INSERT OR IGNORE INTO live VALUES (?)", zip(keys, strict=True))
         database.execute("COMMIT")
+
+
+def unindexed(database: sqlite3.Connection) -> list[bytes]:
+    """Short ids of live blobs that no pack of the index has."""
+    rows = database.execute(
+        "SELECT l.id FROM temp.live l LEFT JOIN chunks c ON c.id = l.id WHERE c.id IS NULL"
+    )
+    return [row[0] for row in rows]
 
 
 def pack_usage(database: sqlite3.Connection) -> list[PackUse]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -40,7 +40,7 @@ from hypersdk.repository.find import find_point
 from hypersdk.repository.format import CHUNK_SIZE_DEFAULT
 from hypersdk.repository.index import ChunkIndex
 from hypersdk.repository.keys import READER, Key, KeyRing, KeySlot, Protect, make_slot
-from hypersdk.repository.layout import ENGINE, KEYS, PACKS, POINT_SUFFIX
+from hypersdk.repository.layout import ENGINE, KEYS, PACKS, POINT_SUFFIX, instance_folder
 from hypersdk.repository.mark import live_ids, mark, needed_packs
 from hypersdk.repository.notes import bury
 from hypersdk.repository.points import decode_definition, decode_point
@@ -145,24 +145,28 @@ class Repository:
 
     # -- restore points
 
-    def entries(self) -> list[ObjectInfo]:
-        """Name, size and time of every restore point object; needs no key."""
+    def entries(self, instance: str | None = None) -> list[ObjectInfo]:
+        """Name, size and time of every restore point object (of one instance); needs no key."""
+        if instance is not None:
+            folders: Iterable[str] = (instance_folder(instance),)
+        else:
+            folders = (folder for folder in self.store.folders() if folder != ENGINE)
         return [
             info
-            for folder in self.store.folders()
-            if folder != ENGINE
+            for folder in folders
             for info in self.store.list(folder)
             if info.key.endswith(POINT_SUFFIX)
         ]
 
-    def scan(self) -> tuple[list[RestorePoint], dict[str, HyperSDKError]]:
-        """Every restore point, oldest first, and the ones that cannot be read, by key."""
+    def scan(
+        self, instance: str | None = None
+    ) -> tuple[list[RestorePoint], dict[str, HyperSDKError]]:
+        """Restore points, oldest first, and the ones that cannot be read, by key."""
         points: list[RestorePoint] = []
         unreadable: dict[str, HyperSDKError] = {}
+        entries = self.entries(instance)
         with ThreadPoolExecutor(16 if self.store.latency_bound else 2) as pool:
-            for info, found in zip(
-                entries := self.entries(), pool.map(self._read_point, entries), strict=True
-            ):
+            for info, found in zip(entries, pool.map(self._read_point, entries), strict=True):
                 if isinstance(found, HyperSDKError):
                     unreadable[info.key] = found
                 elif found is not None:
@@ -174,8 +178,13 @@ class Repository:
 
         Points that cannot be read are left out; ``scan`` and ``verify`` name them.
         """
-        points, _ = self.scan()
-        return [point for point in points if instance is None or point.instance == instance]
+        return self.scan(instance)[0]
+
+    def latest(self, instance: str) -> RestorePoint | None:
+        """The newest readable point of an instance. Reads no other point."""
+        newest_first = sorted(self.entries(instance), key=lambda info: info.key, reverse=True)
+        found = map(self._read_point, newest_first)
+        return next((point for point in found if isinstance(point, RestorePoint)), None)
 
     def all_points(self) -> list[RestorePoint]:
         """Every restore point. Raises Damaged when one cannot be read: nobody may then collect."""
@@ -188,10 +197,13 @@ class Repository:
             )
         return points
 
-    def latest(self, instance: str) -> RestorePoint | None:
-        """The newest point of an instance."""
-        points = self.points(instance)
-        return points[-1] if points else None
+    def has(self, point: RestorePoint) -> bool:
+        """True while the point exists."""
+        try:
+            self.store.stat(point.key)
+        except ObjectMissing:
+            return False
+        return True
 
     def find(self, reference: str) -> RestorePoint:
         """The point named by id, unique beginning of an id, NAME, NAME@latest or NAME@TIME.

@@ -79,13 +79,15 @@ class WriteSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None and issubclass(kind, Exception):
+        # Anything else is a process that dies: what it leaves is the collector's business.
+        alive = kind is None or issubclass(kind, (Exception, KeyboardInterrupt, SystemExit))
+        if alive and kind is not None:
             self._keep_stored()
         for sink in self._sinks:
             sink.discard()
         self._data.close()
         self._maps.close()
-        if kind is None or issubclass(kind, Exception):
+        if alive:
             self._lease.release()
         self._index.close()
 
