@@ -18,7 +18,7 @@ from hypersdk.datapath.throttle import Throttled, TokenBucket
 from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor
 from hypersdk.flows.audit import Rereading, lying_chunks
 from hypersdk.flows.views import ImageView
-from hypersdk.model.errors import HypervisorError
+from hypersdk.model.errors import Damaged, HypervisorError
 from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.units import MIB
@@ -173,7 +173,6 @@ class _DiskTask:
         self.warnings: list[str] = []
 
     def run(self, view: DiskView, previous: RestorePoint | None) -> PointDisk:
-        began = time.monotonic()
         name = view.disk.name
         before = next((d for d in previous.disks if d.name == name), None) if previous else None
         chunk_size = self._chunk_size(before)
@@ -182,19 +181,41 @@ class _DiskTask:
             and before is not None
             and (before.size, before.chunk_size) == (view.disk.size, chunk_size)
         )
-        reason = view.reason
-        if incremental and (lies := self._audit(view, before, chunk_size)):
-            incremental, reason = False, f"the changed-block record lied about {lies} chunks"
-            self.warnings.append(
-                f"{name}: {reason} of the sample; the disk was read in full instead"
-            )
+        if incremental and (doubt := self._doubt(view, before, chunk_size)):
+            return self._read_in_full(view, before, chunk_size, doubt)
+        if not incremental:
+            return self._copy_disk(view, before, chunk_size, view.reason, inherit=False)
+        try:
+            return self._copy_disk(view, before, chunk_size, view.reason, inherit=True)
+        except Damaged as error:  # in the map of the last point
+            return self._read_in_full(view, before, chunk_size, error.message)
+
+    def _read_in_full(
+        self, view: DiskView, before: PointDisk | None, chunk_size: int, reason: str
+    ) -> PointDisk:
+        self.warnings.append(
+            f"{view.disk.name}: {reason}; the disk was read in full instead of its changes"
+        )
+        return self._copy_disk(view, before, chunk_size, reason, inherit=False)
+
+    def _copy_disk(
+        self,
+        view: DiskView,
+        before: PointDisk | None,
+        chunk_size: int,
+        reason: str,
+        *,
+        inherit: bool,
+    ) -> PointDisk:
+        began = time.monotonic()
+        name = view.disk.name
         counters = Counters()
-        with self._source(view, counters, chunk_size, full=not incremental) as source:
+        with self._source(view, counters, chunk_size, full=not inherit) as source:
             sink = self._session.disk(
                 source.size,
                 chunk_size,
                 before,
-                inherit=incremental,
+                inherit=inherit,
                 stored=lambda count: counters.add(stored=count),
             )
             self._copy(name, source, sink, counters)
@@ -207,7 +228,7 @@ class _DiskTask:
             segments=segments,
             format=view.disk.format,
             checkpoint=view.checkpoint,
-            incremental=incremental,
+            incremental=inherit,
             reason=reason,
             statistics=DiskStatistics(
                 read=amounts.read,
@@ -225,11 +246,15 @@ class _DiskTask:
             return before.chunk_size
         return self._options.chunk_size or self._repository.chunk_size
 
-    def _audit(self, view: DiskView, before: PointDisk | None, chunk_size: int) -> int:
-        """Sampled chunks about which the changed-block record lied."""
+    def _doubt(self, view: DiskView, before: PointDisk | None, chunk_size: int) -> str:
+        """Why the record of changed blocks is of no use; empty when it passes the audit."""
         with self._throttled(view.open()) as source:
             sink = self._session.disk(source.size, chunk_size, before, inherit=True)
-            return len(lying_chunks(source, sink, random.SystemRandom()))
+            try:
+                lies = len(lying_chunks(source, sink, random.SystemRandom()))
+            except Damaged as error:  # in the map of the last point
+                return error.message
+        return f"the changed-block record lied about {lies} chunks of the sample" if lies else ""
 
     def _source(
         self, view: DiskView, counters: Counters, chunk_size: int, *, full: bool

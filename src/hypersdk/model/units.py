@@ -32,7 +32,10 @@ def parse_size(text: str) -> int:
 
 def parse_rate(text: str) -> int:
     """``"100MiB/s"`` or ``"100MiB"`` → bytes per second, at least 1."""
-    rate = parse_size(text.removesuffix("/s"))
+    try:
+        rate = parse_size(text.removesuffix("/s"))
+    except InvalidInput:
+        rate = 0
     if rate < 1:
         raise InvalidInput(f"'{text}' is not a rate", hint="Write it like 100MiB/s.")
     return rate

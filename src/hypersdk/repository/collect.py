@@ -16,11 +16,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hypersdk.model.errors import Damaged, LeaseLost
 from hypersdk.model.points import GcReport, RestorePoint
 from hypersdk.repository.index import ChunkIndex, PackRecord, merge_runs
 from hypersdk.repository.layout import PACKS, pack_key, pack_name
-from hypersdk.repository.leases import WRITE, LeaseInfo, bury_lease, exclusive, read_leases
-from hypersdk.repository.mark import PackUse, is_needed, live_ids, live_in, mark, pack_usage
+from hypersdk.repository.leases import (
+    COLLECT,
+    SKEW,
+    WRITE,
+    Lease,
+    LeaseInfo,
+    bury_lease,
+    exclusive,
+    read_leases,
+)
+from hypersdk.repository.mark import (
+    PackUse,
+    is_needed,
+    live_ids,
+    live_in,
+    mark,
+    pack_usage,
+    unindexed,
+)
 from hypersdk.repository.notes import Collection, condemn, read_collections, read_damage
 from hypersdk.repository.reader import BlobReader
 from hypersdk.repository.repack import repack
@@ -48,8 +66,8 @@ class _View:
         return {pack for collection in self.collections for pack in collection.packs}
 
     def writer_since(self, moment: datetime) -> LeaseInfo | None:
-        """A live writer that was already at work at that moment."""
-        return next((lease for lease in self.writers if lease.started <= moment), None)
+        """A live writer that may have been at work already at that moment."""
+        return next((lease for lease in self.writers if lease.started <= moment + SKEW), None)
 
 
 @dataclass(slots=True)
@@ -80,6 +98,7 @@ class Collector:
         self._index = index
         self._load_points = load_points
         self._tally = _Tally()
+        self._lease = Lease(store, vault.context, COLLECT)
 
     def run(self, grace: timedelta) -> GcReport:
         """Sweep what is due, then condemn. Without grace, what was condemned is swept at once.
@@ -87,14 +106,13 @@ class Collector:
         Raises Conflict while another collector is at work, Damaged when a point cannot be read.
         """
         began = time.monotonic()
-        with exclusive(self._store, self._vault.context) as lease:
-            view = self._look(lease.renew())
+        with exclusive(self._store, self._lease):
+            view = self._look(self._lease.renew())
             self._sweep(view, grace)
             self._condemn(view)
             if not grace:
-                self._sweep(self._look(lease.renew()), grace)
-            self._bury_dead(lease.renew())
-        self._index.close()
+                self._sweep(self._look(self._lease.renew()), grace)
+            self._bury_dead(self._lease.renew())
         return self._report(time.monotonic() - began)
 
     def preview(self, now: datetime) -> GcReport:
@@ -125,8 +143,22 @@ class Collector:
         reader = BlobReader(self._store, self._vault, self._index)
         with self._index.scratch() as database:
             mark(database, live_ids(points, reader.read))
+        self._require_whole_index()
         writers = [lease for lease in leases if lease.purpose == WRITE]
         return _View(now, packs, writers, collections)
+
+    def _require_whole_index(self) -> None:
+        """Raises Damaged when something needed is in no known pack: unknown packs may hold it."""
+        self._index.refresh()  # a point may have been committed since the index was read
+        with self._index.scratch() as database:
+            lost = unindexed(database)
+        if lost:
+            raise Damaged(
+                f"{len(lost)} chunks that restore points need are in no pack of the index "
+                f"(the first is {lost[0].hex()}…), so nothing is collected",
+                hint="Rebuild the index: hypersdk repo recover REPO. Chunks that are lost for good "
+                "are named by hypersdk verify REPO; a backup of their area stores them again.",
+            )
 
     # -- sweep
 
@@ -140,6 +172,7 @@ class Collector:
         rescued = self._rescued(view, condemned)
         swept = condemned - rescued
         self._tally.rescued_packs += len(rescued)
+        self._require_lease()
         merge_runs(self._store, self._vault.context, without=swept)
         self._index.refresh()
         for pack in swept:
@@ -152,6 +185,16 @@ class Collector:
                 self._store.delete(note.key)
         for collection in due:
             self._store.delete(collection.key)
+
+    def _require_lease(self) -> None:
+        """Raises LeaseLost: what was seen before an absence is no ground for deleting anything."""
+        self._lease.renew()
+        if self._lease.lapsed:
+            raise LeaseLost(
+                f"the garbage collection of {self._store.url} was interrupted for too long; "
+                "it stopped before it deleted anything",
+                hint="Run it again.",
+            )
 
     def _is_due(self, view: _View, collection: Collection, grace: timedelta) -> bool:
         """True when nobody may still rely on the collection's packs without having seen it."""

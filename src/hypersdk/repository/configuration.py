@@ -9,8 +9,15 @@ from typing import Any
 
 from blake3 import blake3
 
-from hypersdk.model.errors import AlreadyExists, Damaged, KeyRequired, NotARepository, ObjectMissing
-from hypersdk.repository.format import Kind, dump, load, unwrap, wrap
+from hypersdk.model.errors import (
+    AlreadyExists,
+    Damaged,
+    KeyRequired,
+    NotARepository,
+    ObjectExists,
+    ObjectMissing,
+)
+from hypersdk.repository.format import Kind, check_chunk_size, dump, load, unwrap, wrap
 from hypersdk.repository.keys import (
     READER,
     Key,
@@ -48,8 +55,10 @@ def create(
 ) -> tuple[Configuration, KeyRing]:
     """Make a repository: the key slot first, ``config`` last, so that a crash leaves none.
 
-    Raises AlreadyExists when there is one, or when the place holds anything else.
+    Raises AlreadyExists when there is one, or when the place holds anything else. Slots of an
+    ``init`` that did not come to its end are removed.
     """
+    check_chunk_size(chunk_size)
     _require_empty(store)
     ring = KeyRing.generate()
     encrypted = protect.method != "none"
@@ -68,7 +77,15 @@ def create(
         ring = ring.for_writer()
     body = _body(configuration)
     body["proof"] = _proof(ring, body)
-    store.put_if_absent(CONFIG, wrap(Kind.CONFIG, CONFIG, dump(body), None))
+    try:
+        store.put_if_absent(CONFIG, wrap(Kind.CONFIG, CONFIG, dump(body), None))
+    except ObjectExists as error:
+        store.delete(f"{KEYS}/{slot_id}")
+        raise _exists_already(store) from error
+    # Only now is it certain that no other slot belongs to a repository here: two may begin at once.
+    for info in list(store.list(KEYS)):
+        if info.key != f"{KEYS}/{slot_id}":
+            store.delete(info.key)
     return configuration, ring
 
 
@@ -149,18 +166,20 @@ def read_slots(store: Store) -> tuple[list[StoredSlot], dict[str, Damaged]]:
 
 def _require_empty(store: Store) -> None:
     if any(info.key == CONFIG for info in store.list(ENGINE)):
-        raise AlreadyExists(
-            f"there is a repository at {store.url} already",
-            hint="Use it, or choose another place.",
-        )
+        raise _exists_already(store)
     foreign = [name for name in store.folders() if name != ENGINE]
     if foreign:
         raise AlreadyExists(
             f"{store.url} is not empty (it holds {foreign[0]}…)",
             hint="Choose an empty place for the repository.",
         )
-    for info in list(store.list(KEYS)):  # of an `init` that did not come to its end
-        store.delete(info.key)
+
+
+def _exists_already(store: Store) -> AlreadyExists:
+    return AlreadyExists(
+        f"there is a repository at {store.url} already",
+        hint="Use it, or choose another place.",
+    )
 
 
 def _body(configuration: Configuration) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import cbor2
 from blake3 import blake3
 
-from hypersdk.model.errors import Damaged, FormatUnsupported
+from hypersdk.model.errors import Damaged, FormatUnsupported, InvalidInput
 from hypersdk.model.units import KIB, MIB
 from hypersdk.repository.ciphers import TAG_SIZE, Cipher, checksum_cipher
 
@@ -141,15 +141,16 @@ def check_envelope(key: str, data: bytes, kind: Kind | None = None) -> Kind:
     if blake3(body).digest() != checksum:
         raise Damaged(f"object {key} does not match its checksum")
     magic, found, version, _, _, _, length = ENVELOPE.unpack_from(body)
-    if magic != ENVELOPE_MAGIC or length != len(body) - ENVELOPE.size:
+    if magic != ENVELOPE_MAGIC or not version or length != len(body) - ENVELOPE.size:
         raise Damaged(f"object {key} is not a repository object")
     if version > FORMAT_VERSION:
         raise FormatUnsupported(
             f"object {key} has format {version}, this version reads up to {FORMAT_VERSION}",
             hint="Install a newer hypersdk.",
         )
-    if kind is not None and found != kind:
-        raise Damaged(f"object {key} holds kind {found}, not {kind.name.lower()}")
+    if found not in frozenset(Kind) or (kind is not None and found != kind):
+        wanted = f", not {kind.name.lower()}" if kind else ", which does not exist"
+        raise Damaged(f"object {key} holds kind {found}{wanted}")
     return Kind(found)
 
 
@@ -180,6 +181,20 @@ def load(key: str, body: bytes) -> Any:
         return cbor2.loads(body)
     except (cbor2.CBORDecodeError, ValueError) as error:
         raise Damaged(f"object {key} holds no CBOR: {error}") from error
+
+
+def check_chunk_size(chunk_size: int) -> None:
+    """Raises InvalidInput for anything but a power of two from 64 KiB to 4 MiB."""
+    if not is_chunk_size(chunk_size):
+        raise InvalidInput(
+            f"{chunk_size} bytes is no chunk size",
+            hint="Use a power of two from 64KiB to 4MiB.",
+        )
+
+
+def is_chunk_size(size: int) -> bool:
+    """True for a power of two from 64 KiB to 4 MiB."""
+    return CHUNK_SIZE_MIN <= size <= CHUNK_SIZE_MAX and not size & (size - 1)
 
 
 def blob_nonce(ordinal: int) -> bytes:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from hypersdk.model.errors import Damaged, InvalidInput, KeyRequired
 from hypersdk.repository.ciphers import Cipher, aes_cipher
-from hypersdk.repository.format import Kind, dump, load, unwrap, wrap
+from hypersdk.repository.format import SALT_SIZE, Kind, dump, load, unwrap, wrap
 
 READER, WRITER = "reader", "writer"
 PASSPHRASE, KEY_FILE, RECIPIENT = "passphrase", "keyfile", "recipient"
@@ -204,7 +204,7 @@ def make_slot(ring: KeyRing, slot: KeySlot, protect: Protect, repository_id: byt
     purpose = _purpose(repository_id, slot)
     if protect.method == RECIPIENT:
         return StoredSlot(slot, seal_to(protect.material, content, purpose), b"")
-    salt = os.urandom(16)
+    salt = os.urandom(SALT_SIZE)
     cipher = _wrapping_cipher(protect.method, protect.material, salt)
     return StoredSlot(slot, cipher.seal(_SLOT_NONCE, content, purpose), salt)
 
@@ -234,9 +234,13 @@ def decode_slot(key: str, data: bytes) -> StoredSlot:
             label=body["label"],
             created=datetime.fromisoformat(body["created"]),
         )
-        return StoredSlot(slot, body["wrapped"], body["salt"])
+        stored = StoredSlot(slot, bytes(memoryview(body["wrapped"])), body["salt"])
+        salt_fits = len(stored.salt) == (0 if slot.method == RECIPIENT else SALT_SIZE)
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"object {key} is no key slot: {error}") from error
+    if not salt_fits:  # anyone who can write the storage can put such a slot there
+        raise Damaged(f"object {key} is no key slot: its salt does not fit its method")
+    return stored
 
 
 def open_any(slots: Iterable[StoredSlot], key: Key, repository_id: bytes) -> KeyRing | None:

@@ -35,7 +35,8 @@ POINT_SUFFIX = ".rp"
 _TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 
 #: Characters that stand for themselves in a folder name, beside letters and digits of any script.
-_PLAIN = frozenset("._-+@,() ")
+#: A plus sign does not: the root of an ext4 filesystem has a foreign folder ``lost+found``.
+_PLAIN = frozenset("._-@,() ")
 #: Bytes; most filesystems allow 255 and append their own marks.
 _FOLDER_MAX = 200
 _NAME_MAX = 1024
@@ -45,9 +46,14 @@ def instance_folder(name: str) -> str:
     """Folder of an instance: readable, reversible up to 200 bytes, unique beyond.
 
     ``=XX`` stands for a byte that must not appear in a path. Raises InvalidInput for an empty
-    name or one beyond 1024 bytes.
+    name, one beyond 1024 bytes, or one that is not text (bytes of a command line in no encoding).
     """
-    encoded = name.encode()
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"the instance name {name!r} is not UTF-8", hint="Choose another with --name."
+        ) from error
     if not encoded or len(encoded) > _NAME_MAX:
         raise InvalidInput(
             f"an instance name has 1 to {_NAME_MAX} bytes, this one has {len(encoded)}",

@@ -76,9 +76,13 @@ class Lease:
         with self._lock:
             return self._renew()
 
+    def abandon(self) -> None:
+        """Renew no more. The objects die of age."""
+        self._ended.set()
+
     def release(self) -> None:
         """End the lease. A place that does not answer keeps the objects; they die of age."""
-        self._ended.set()
+        self.abandon()
         with self._lock, contextlib.suppress(StoreError):
             for number in range(self._count):
                 self._store.delete(f"{LEASES}/{self.session}/{number}")
@@ -113,14 +117,13 @@ def refuse_other_collectors(leases: Iterable[LeaseInfo], own: str) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(store: Store, context: Context) -> Iterator[Lease]:
+def exclusive(store: Store, lease: Lease) -> Iterator[None]:
     """Hold the only collector's lease. Raises Conflict; two that begin at once both give up."""
-    lease = Lease(store, context, COLLECT)
     now = lease.begin()
     try:
         alive = [other for other in read_leases(store) if other.alive(now)]
         refuse_other_collectors(alive, lease.session)
-        yield lease
+        yield
     finally:
         lease.release()
 

@@ -12,14 +12,15 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from blake3 import blake3
 from ulid import ULID
 
-from hypersdk.model.errors import ObjectExists, ObjectMissing
+from hypersdk.model.errors import Damaged, ObjectExists, ObjectMissing
 from hypersdk.model.points import RestorePoint
 from hypersdk.repository.format import Context, Kind, dump, load, unwrap, wrap
-from hypersdk.repository.layout import COLLECTIONS, DAMAGE, PRUNED
+from hypersdk.repository.layout import COLLECTIONS, DAMAGE, PRUNED, pack_name
 from hypersdk.repository.store.ports import Store
 
 
@@ -31,6 +32,10 @@ class Collection:
     packs: frozenset[bytes]
     #: When it was published, by the storage's clock.
     published: datetime
+
+
+#: Pack of a note about chunks that are in no pack at all, given by the first 20 bytes of their ids.
+NO_PACK = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,7 @@ def read_collections(store: Store, context: Context) -> list[Collection]:
     found = []
     for info in store.list(COLLECTIONS):
         with contextlib.suppress(ObjectMissing):
-            data = store.get(info.key)
-            body = load(info.key, unwrap(Kind.COLLECTION, info.key, data, context))
+            body = _open(store, context, Kind.COLLECTION, info.key)
             found.append(Collection(info.key, frozenset(body["packs"]), info.modified))
     return sorted(found, key=lambda collection: collection.key)
 
@@ -74,9 +78,34 @@ def read_damage(store: Store, context: Context) -> list[DamageNote]:
     notes = []
     for info in store.list(DAMAGE):
         with contextlib.suppress(ObjectMissing):
-            body = load(info.key, unwrap(Kind.DAMAGE, info.key, store.get(info.key), context))
+            body = _open(store, context, Kind.DAMAGE, info.key)
             notes.append(DamageNote(info.key, body["pack"], frozenset(body["chunks"])))
     return notes
+
+
+def discard_unreadable(store: Store, context: Context) -> dict[str, str]:
+    """Remove collections and damage notes that cannot be read; key → what was wrong.
+
+    The caller holds the collector's lease. Without its collection a pack is like one that was never
+    condemned: a sweep that was killed has taken out of the index what it has deleted.
+    """
+    removed = {}
+    for kind, folder in ((Kind.COLLECTION, COLLECTIONS), (Kind.DAMAGE, DAMAGE)):
+        for info in list(store.list(folder)):
+            try:
+                _open(store, context, kind, info.key)
+            except Damaged as error:
+                store.delete(info.key)
+                removed[info.key] = f"{error.message}; it was removed"
+    return removed
+
+
+def _open(store: Store, context: Context, kind: Kind, key: str) -> Any:
+    try:
+        return load(key, unwrap(kind, key, store.get(key), context))
+    except Damaged as error:
+        error.hint = "Remove it and rebuild the index: hypersdk repo recover REPO"
+        raise
 
 
 def bury(store: Store, context: Context, point: RestorePoint, reason: str) -> None:
@@ -97,4 +126,5 @@ def bury(store: Store, context: Context, point: RestorePoint, reason: str) -> No
 
 def read_tombstones(store: Store) -> frozenset[bytes]:
     """Digests of the points that retention removed."""
-    return frozenset(bytes.fromhex(info.key.rsplit("/", 1)[-1]) for info in store.list(PRUNED))
+    names = (pack_name(info.key) for info in store.list(PRUNED))  # of the same form
+    return frozenset(name for name in names if name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,8 @@ from ulid import ULID
 from hypersdk.model.errors import Damaged
 from hypersdk.model.instances import Consistency, Definition
 from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
-from hypersdk.repository.format import ID_SIZE, Kind, dump, load, unwrap, wrap
+from hypersdk.repository.format import ID_SIZE, Kind, dump, is_chunk_size, load, unwrap, wrap
+from hypersdk.repository.segments import segment_count
 from hypersdk.repository.store.ports import ObjectInfo
 from hypersdk.repository.vault import Vault
 
@@ -30,9 +31,9 @@ def encode_point(point: RestorePoint, definition: Definition | None, vault: Vaul
         "instance": point.instance,
         "instance_id": point.instance_id,
         "time": point.time.isoformat(),
-        "source": point.source,
+        "source": _text(point.source),
         "consistency": point.consistency.value,
-        "tags": dict(point.tags),
+        "tags": {_text(name): _text(value) for name, value in point.tags.items()},
         "pinned": point.pinned,
         "locked_until": point.locked_until.isoformat() if point.locked_until else None,
         "previous": point.previous,
@@ -65,7 +66,7 @@ def decode_point(info: ObjectInfo, data: bytes, vault: Vault) -> RestorePoint:
             locked_until=_time(body["locked_until"]),
             previous=body["previous"],
             digest=blake3(data).digest(),
-            definition_kind=(body["definition"] or {}).get("kind", ""),
+            definition_kind=body["definition"]["kind"] if body["definition"] else "",
             warnings=tuple(body["warnings"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -96,10 +97,26 @@ def _encode_disk(disk: PointDisk) -> dict[str, Any]:
 
 
 def _decode_disk(body: Mapping[str, Any]) -> PointDisk:
-    ids = body["segments"]
-    segments = tuple(ids[at : at + ID_SIZE] for at in range(0, len(ids), ID_SIZE))
-    statistics = DiskStatistics(**body["statistics"])
-    return PointDisk(**{**body, "segments": segments, "statistics": statistics})
+    """Raises ValueError when its numbers do not fit each other: code behind this relies on them."""
+    ids, size, chunk_size = memoryview(body["segments"]), body["size"], body["chunk_size"]
+    if size < 0 or not is_chunk_size(chunk_size):
+        raise ValueError(f"a disk of {size} bytes in chunks of {chunk_size}")
+    if len(ids) != segment_count(size, chunk_size) * ID_SIZE:
+        raise ValueError(f"{len(ids)} bytes of segment ids for a disk of {size} bytes")
+    segments = tuple(bytes(ids[at : at + ID_SIZE]) for at in range(0, len(ids), ID_SIZE))
+    statistics = DiskStatistics(**_known(DiskStatistics, body["statistics"]))
+    known = _known(PointDisk, body)
+    return PointDisk(**{**known, "segments": segments, "statistics": statistics})
+
+
+def _known(record: type, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a later version added (docs/format.md)."""
+    return {field.name: body[field.name] for field in fields(record) if field.name in body}
+
+
+def _text(text: str) -> str:
+    """With ``?`` for what has no UTF-8 form: the path of an image can be any bytes."""
+    return text.encode(errors="replace").decode()
 
 
 def _time(text: str | None) -> datetime | None:

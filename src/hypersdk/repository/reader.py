@@ -13,7 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hypersdk.model.errors import Damaged, ObjectMissing
+from hypersdk.model.errors import (
+    Damaged,
+    ObjectMissing,
+    StoreDenied,
+    StoreError,
+    StoreUnavailable,
+)
 from hypersdk.repository.ciphers import TAG_SIZE, Bytes, Cipher
 from hypersdk.repository.codec import decompress_into
 from hypersdk.repository.format import CHUNK_SIZE_MAX, PackKind, blob_nonce
@@ -112,15 +118,17 @@ class BlobReader:
         )
 
     def _get(self, pack: bytes, offset: int, length: int) -> memoryview | None:
-        """Stored bytes; None when the pack is gone. The next call of this thread reuses them."""
+        """Stored bytes, until the next call of this thread; None when the pack lacks them."""
         room: bytearray = getattr(self._buffers, "room", bytearray())
         if len(room) < length:
             room = self._buffers.room = bytearray(length)
         buffer = memoryview(room)[:length]
         try:
             self._store.get_into(pack_key(pack), offset, buffer)
-        except ObjectMissing:
-            return None
+        except (StoreUnavailable, StoreDenied):
+            raise
+        except StoreError:
+            return None  # gone or cut short
         return buffer
 
     def _open(self, place: Location, identity: bytes, blob: Bytes) -> bytes | None:
@@ -137,7 +145,9 @@ class BlobReader:
         """What the pack's footer says about a blob; None when it does not fit."""
         try:
             opened = self._footer(place.pack)
-        except (Damaged, ObjectMissing):
+        except (StoreUnavailable, StoreDenied):
+            raise
+        except (Damaged, StoreError):
             return None
         entry = opened.by_offset.get(place.offset)
         if entry is None or entry.id != identity or entry.stored_length != len(blob):

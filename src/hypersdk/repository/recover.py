@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 
 from hypersdk.model.errors import Damaged, ObjectMissing, StoreError
 from hypersdk.model.points import RecoverReport
 from hypersdk.repository.format import RUN_ENTRIES, Context
-from hypersdk.repository.index import PackRecord, RunEntry, write_runs
+from hypersdk.repository.index import PackRecord, RunEntry, read_run, write_runs
 from hypersdk.repository.layout import INDEX, PACKS, pack_key, pack_name
-from hypersdk.repository.leases import exclusive
+from hypersdk.repository.leases import COLLECT, Lease, exclusive
+from hypersdk.repository.notes import discard_unreadable
 from hypersdk.repository.packs import PackFooter, read_footer
 from hypersdk.repository.store.ports import Store
 
@@ -19,16 +23,18 @@ def rebuild_index(store: Store, context: Context) -> RecoverReport:
     """Write runs from all footers, then delete the runs that were there before.
 
     Costs one or two range reads per pack; needs no reader's key. A pack whose footer cannot be
-    read is reported and left where it is. Raises Conflict while a collector is at work: it would
+    read is reported and left where it is; what the index said about it is kept. Collections and
+    damage notes that cannot be read are removed: they stop every writer, and what they say is found
+    out again. Raises Conflict while a collector is at work: it would
     delete packs under our hands.
     """
-    with exclusive(store, context):
+    with exclusive(store, Lease(store, context, COLLECT)):
         return _rebuild(store, context)
 
 
 def _rebuild(store: Store, context: Context) -> RecoverReport:
     began = time.monotonic()
-    before = [info.key for info in store.list(INDEX)]
+    before = [info.key.rsplit("/", 1)[-1] for info in store.list(INDEX)]
     sizes = {name: info.size for info in store.list(PACKS) if (name := pack_name(info.key))}
 
     def footer(name: bytes) -> PackFooter | str | None:
@@ -54,8 +60,21 @@ def _rebuild(store: Store, context: Context) -> RecoverReport:
             if len(batch) >= RUN_ENTRIES:
                 written.update(write_runs(store, context, sorted(batch)))
                 batch = []
-    written.update(write_runs(store, context, sorted(batch)))
-    for key in before:
-        if key.rsplit("/", 1)[-1] not in written:
-            store.delete(key)
+    batch += _former_rows(store, context, before, set(unreadable))
+    written.update(write_runs(store, context, sorted(set(batch))))
+    for run in set(before) - written:
+        store.delete(f"{INDEX}/{run}")
+    unreadable |= discard_unreadable(store, context)
     return RecoverReport(len(sizes), chunks, unreadable, time.monotonic() - began)
+
+
+def _former_rows(
+    store: Store, context: Context, runs: Iterable[str], packs: AbstractSet[str]
+) -> Iterator[RunEntry]:
+    """What the index so far says about the packs under these keys."""
+    for name in runs:
+        with contextlib.suppress(Damaged, ObjectMissing):
+            records, entries = read_run(store, name, context)
+            for identity, number, offset, length in entries:
+                if pack_key(records[number].name) in packs:
+                    yield RunEntry(identity, records[number], offset, length)

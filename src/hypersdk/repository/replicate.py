@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blake3 import blake3
 
-from hypersdk.model.errors import Conflict, Damaged, NotARepository, ObjectExists
+from hypersdk.model.errors import Conflict, Damaged, LeaseLost, NotARepository, ObjectExists
 from hypersdk.model.points import RestorePoint
 from hypersdk.repository import configuration
 from hypersdk.repository.format import RUN_ENTRIES
@@ -64,9 +64,10 @@ def copy_objects(
         _copy_index(source, target, vault, needed)
         for info in source.list(PRUNED):
             _put(target, info.key, source.get(info.key))
+        lease.renew()
         if lease.lapsed:
-            lease.renew()
             _refuse_condemned(target, vault, needed)
+            _require_present(target, needed)
         new = [point for point in points if _put(target, point.key, source.get(point.key))]
         return len(new), len(missing), copied
     finally:
@@ -79,6 +80,16 @@ def _refuse_condemned(target: Store, vault: Vault, needed: set[bytes]) -> None:
         raise Conflict(
             f"{target.url} is about to delete {len(condemned & needed)} packs that are needed",
             hint=f"Let it finish first: hypersdk repo gc {target.url} --grace 0s. Then copy again.",
+        )
+
+
+def _require_present(target: Store, needed: set[bytes]) -> None:
+    there = {pack_name(info.key) for info in target.list(PACKS)}
+    if needed - there:
+        raise LeaseLost(
+            f"the copy to {target.url} was interrupted for too long: "
+            f"{len(needed - there)} packs it relies on have been collected there",
+            hint="Run it again: what is still stored is reused.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -284,20 +285,21 @@ class Repository:
                 "checking the content needs a reader key",
                 hint="Without one, check stored bytes: hypersdk verify REPO --level stored",
             )
+        whole = points is None
+        unreadable: dict[str, HyperSDKError] = {}
+        if points is None:
+            points, unreadable = ([], unreadable) if self.locked else self.scan()
         index = None if self.locked else self._index
         if index is not None:
-            index.refresh()
+            index.refresh()  # after the points: it then knows all that they need
         verifier = Verifier(self.store, self._vault, index, level, watch, workers)
-        if points is not None:
-            return verifier.run(points, whole=False)
-        return verifier.run([] if self.locked else self.points(), whole=True)
+        return verifier.run(points, unreadable, whole=whole)
 
     def collect(self, grace: timedelta, *, dry_run: bool = False) -> GcReport:
         """Collect garbage; see ``repository.collect``. Raises Conflict, Damaged."""
-        collector = Collector(self.store, self._vault, self._new_index(), self.all_points)
-        if dry_run:
-            return collector.preview(self.clock())
-        return collector.run(grace)
+        with contextlib.closing(self._new_index()) as index:
+            collector = Collector(self.store, self._vault, index, self.all_points)
+            return collector.preview(self.clock()) if dry_run else collector.run(grace)
 
     def recover(self) -> RecoverReport:
         """Rebuild the index from the footers of all packs."""

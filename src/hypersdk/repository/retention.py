@@ -7,7 +7,7 @@ UTC hours, days, ISO weeks, months and years; the newest point of a bucket stand
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from hypersdk.model.errors import InvalidInput
@@ -29,11 +29,7 @@ def decide(
 
     Raises InvalidInput for a policy without any rule: it would remove everything.
     """
-    if policy == RetentionPolicy():
-        raise InvalidInput(
-            "no retention rule was given; that would remove every restore point",
-            hint="Say what to keep, for example --keep-daily 7 --keep-weekly 4.",
-        )
+    _require_rules(policy)
 
     def by_instance(point: RestorePoint) -> str:
         return point.instance
@@ -42,6 +38,20 @@ def decide(
     for _, group in groupby(sorted(points, key=by_instance), key=by_instance):
         decisions += _decide_instance(list(group), policy, now)
     return decisions
+
+
+def _require_rules(policy: RetentionPolicy) -> None:
+    counts = [policy.last, *(getattr(policy, rule) for rule, _ in _RULES)]
+    within = policy.within or timedelta(0)
+    if min(counts) < 0 or within < timedelta(0):
+        raise InvalidInput(
+            "a retention rule is negative", hint="Leave out the rules that are not to count."
+        )
+    if not any(counts) and not within:
+        raise InvalidInput(
+            "no retention rule was given; that would remove every restore point",
+            hint="Say what to keep, for example --keep-daily 7 --keep-weekly 4.",
+        )
 
 
 def _decide_instance(

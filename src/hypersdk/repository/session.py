@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from hypersdk.model.errors import HyperSDKError, InvalidInput, LeaseLost
+from hypersdk.model.errors import Damaged, HyperSDKError, InvalidInput, LeaseLost
 from hypersdk.model.instances import Definition
 from hypersdk.model.points import PointDisk, RestorePoint
 from hypersdk.repository.ciphers import Bytes
 from hypersdk.repository.format import (
-    CHUNK_SIZE_MAX,
-    CHUNK_SIZE_MIN,
     ID_SIZE,
     SEGMENT_CHUNKS,
     ZERO_ID,
     PackKind,
+    check_chunk_size,
 )
 from hypersdk.repository.index import ChunkIndex, short
+from hypersdk.repository.layout import PACKS, pack_name
 from hypersdk.repository.leases import WRITE, Lease
 from hypersdk.repository.notes import read_collections, read_damage
 from hypersdk.repository.packs import PackWriter, StoredPack
@@ -70,6 +70,7 @@ class WriteSession:
             follow(self._store, self._vault, self._index)
         except BaseException:
             self._lease.release()
+            self._index.close()
             raise
         return self
 
@@ -89,6 +90,8 @@ class WriteSession:
         self._maps.close()
         if alive:
             self._lease.release()
+        else:
+            self._lease.abandon()
         self._index.close()
 
     def disk(
@@ -107,11 +110,7 @@ class WriteSession:
         ``previous``: the disk in the last point, to tell what changed. ``inherit``: areas that are
         not written stay as they were there (an incremental); otherwise they are zero.
         """
-        if not CHUNK_SIZE_MIN <= chunk_size <= CHUNK_SIZE_MAX or chunk_size & (chunk_size - 1):
-            raise InvalidInput(
-                f"{chunk_size} bytes is no chunk size",
-                hint="Use a power of two from 64KiB to 4MiB.",
-            )
+        check_chunk_size(chunk_size)
         before = self._map_of(previous) if previous else None
         same = previous and (previous.size, previous.chunk_size) == (size, chunk_size)
         if inherit and not same:
@@ -124,7 +123,7 @@ class WriteSession:
         """Make the point exist. Raises LeaseLost when this writer was away too long."""
         self._data.finish()
         self._maps.finish()
-        self._index.publish()
+        self._publish()
         if self._lease.lapsed:
             self._check_again(point)
         data = encode_point(point, definition, self._vault)
@@ -146,9 +145,21 @@ class WriteSession:
         self._store_once(self._maps, identity, ids)
         return identity
 
+    def keep_segment(self, identity: bytes) -> None:
+        """Store a segment of an earlier point again when no copy of it may be relied on."""
+        if identity != ZERO_ID and not self._index.holds(identity):
+            self.store_segment(self.read_segment(identity))
+
     def read_segment(self, identity: bytes) -> bytes:
-        """The ids in a stored segment. Segments of this session must be finished before."""
-        return self._reader.read(identity)
+        """The ids in a stored segment. Segments of this session must be finished before.
+
+        Raises Damaged; who then stores the same segment stores it anew.
+        """
+        try:
+            return self._reader.read(identity)
+        except Damaged:
+            self._index.doubt(identity)
+            raise
 
     def flush_maps(self) -> None:
         """Return when all segments of this session can be read."""
@@ -195,21 +206,33 @@ class WriteSession:
         with self._lock:
             self._claimed.difference_update(entry.id for entry in pack.entries)
         if self._index.unpublished >= PUBLISH_EVERY:
-            self._index.publish()
+            self._publish()
+
+    def _publish(self) -> None:
+        """Publish what is stored, but no pack that a collector took while this writer was away."""
+        self._lease.renew()
+        if self._lease.lapsed:
+            follow(self._store, self._vault, self._index)
+            known = self._index.pack_names()
+            there = {pack_name(info.key) for info in self._store.list(PACKS)}
+            self._index.withdraw(known - there)
+        self._index.publish()
 
     def _keep_stored(self) -> None:
         """After a failure: whoever runs next finds what this run stored."""
         with contextlib.suppress(HyperSDKError):
             self._data.finish()
-            self._index.publish()
+        with contextlib.suppress(HyperSDKError):
+            self._publish()
 
     def _map_of(self, disk: PointDisk) -> DiskMap:
         return DiskMap(disk.size, disk.chunk_size, disk.segments, self.read_segment)
 
     def _check_again(self, point: RestorePoint) -> None:
-        """A collector may have taken our lease for dead: rely on nothing that was not looked up."""
-        self._lease.renew()
-        follow(self._store, self._vault, self._index)
+        """A collector may have taken our lease for dead: rely on nothing that was not looked up.
+
+        ``_publish`` has just taken a new lease and followed the repository.
+        """
         for disk in point.disks:
             disk_map = self._map_of(disk)
             for number, segment in enumerate(disk.segments):
@@ -289,15 +312,23 @@ class DiskSink:
         """Durability comes with the session's commit."""
 
     def finish(self) -> tuple[tuple[bytes, ...], int]:
-        """Store the map. Returns its segments, and the bytes in chunks that changed."""
-        segments = self._map.finish(self._session.store_segment)
+        """Store the map. Returns its segments, and the bytes in chunks that changed.
+
+        When the last point's map cannot be read, all that is not zero counts as changed.
+        """
+        segments = self._map.finish(self._session.store_segment, self._session.keep_segment)
         self._session.flush_maps()
         new = DiskMap(self._size, self._chunk_size, segments, self._session.read_segment)
-        changed = sum(
+        try:
+            return segments, self._changed(new, self._previous)
+        except Damaged:
+            return segments, self._changed(new, None)
+
+    def _changed(self, new: DiskMap, previous: DiskMap | None) -> int:
+        return sum(
             min(self._chunk_size, self._size - chunk * self._chunk_size)
-            for chunk in changed_chunks(new, self._previous)
+            for chunk in changed_chunks(new, previous)
         )
-        return segments, changed
 
     def clone(self) -> Self:
         return self  # nothing in a handle has a position

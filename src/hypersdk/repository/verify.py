@@ -15,13 +15,19 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from hypersdk.model.errors import Damaged, ObjectMissing, RepositoryError, StoreDenied
+from hypersdk.model.errors import (
+    Damaged,
+    HyperSDKError,
+    ObjectMissing,
+    RepositoryError,
+    StoreDenied,
+)
 from hypersdk.model.points import AffectedArea, Damage, RestorePoint, VerifyLevel, VerifyReport
 from hypersdk.repository.format import ID_SIZE, SEGMENT_CHUNKS, ZERO_ID, check_envelope
 from hypersdk.repository.index import ChunkIndex, short
 from hypersdk.repository.layout import CONFIG, ENGINE, INDEX, PACKS, pack_key, pack_name
-from hypersdk.repository.mark import live_ids, live_in, mark, needed_packs
-from hypersdk.repository.notes import note_damage, read_damage, read_tombstones
+from hypersdk.repository.mark import live_ids, live_in, mark, needed_packs, unindexed
+from hypersdk.repository.notes import NO_PACK, note_damage, read_damage, read_tombstones
 from hypersdk.repository.packs import PackFooter, parse_footer
 from hypersdk.repository.reader import BlobReader, decode_blob, group_ciphers
 from hypersdk.repository.store.ports import Store
@@ -76,18 +82,32 @@ class Verifier:
         self._workers = workers
         self._tally = _Tally()
 
-    def run(self, points: Sequence[RestorePoint], *, whole: bool) -> VerifyReport:
-        """``points``: those whose chunks matter. ``whole``: look at every object of the place."""
+    def run(
+        self,
+        points: Sequence[RestorePoint],
+        unreadable: Mapping[str, HyperSDKError],
+        *,
+        whole: bool,
+    ) -> VerifyReport:
+        """``points``: those whose chunks matter. ``whole``: look at every object of the place.
+
+        ``unreadable``: keys of points that cannot be opened, and why.
+        """
         began = time.monotonic()
         listed = {
             name: info.size for info in self._store.list(PACKS) if (name := pack_name(info.key))
         }
-        objects = list(self._check_objects()) if whole else []
+        objects = {damage.object: damage for damage in self._check_objects()} if whole else {}
+        for key, error in unreadable.items():
+            objects.setdefault(key, Damage(key, error.message))
         missing: list[bytes] = []
         scope: Mapping[bytes, int] = listed
         if self._index is not None:
-            missing = self._mark(points)
-            needed = self._needed_packs()
+            missing, needed = self._mark(points)
+            if needed - listed.keys():  # a collector may have moved something since
+                self._index.refresh()
+                missing, needed = self._mark(points)
+                listed |= self._sizes(needed - listed.keys())
             self._tally.findings += [
                 Finding(pack, "the pack is missing") for pack in needed - listed.keys()
             ]
@@ -95,9 +115,8 @@ class Verifier:
                 scope = {name: listed[name] for name in needed & listed.keys()}
         self._check_packs(scope, whole=whole)
         harm, harmless = self._judge(points, missing)
-        self._write_notes()
-        if whole and self._index is not None:
-            objects += self._check_chain(points)
+        self._write_notes(missing, whole=whole)
+        chain = self._check_chain(points) if whole and self._index is not None else ()
         return VerifyReport(
             level=self._level,
             packs=self._tally.packs,
@@ -105,7 +124,7 @@ class Verifier:
             points=len(points),
             read=self._tally.read,
             seconds=time.monotonic() - began,
-            damage=tuple(objects + harm),
+            damage=(*objects.values(), *chain, *harm),
             harmless=tuple(harmless),
         )
 
@@ -148,8 +167,11 @@ class Verifier:
 
     # -- packs
 
-    def _mark(self, points: Sequence[RestorePoint]) -> list[bytes]:
-        """Mark what the points need. Returns needed short ids that no pack of the index has."""
+    def _mark(self, points: Sequence[RestorePoint]) -> tuple[list[bytes], set[bytes]]:
+        """Mark what the points need.
+
+        Returns needed short ids that no pack of the index has, and the packs that have the others.
+        """
         assert self._index is not None
         reader = BlobReader(self._store, self._vault, self._index)
 
@@ -161,15 +183,15 @@ class Verifier:
 
         with self._index.scratch() as database:
             mark(database, live_ids(points, read))
-            rows = database.execute(
-                "SELECT l.id FROM temp.live l LEFT JOIN chunks c ON c.id = l.id WHERE c.id IS NULL"
-            )
-            return [row[0] for row in rows]
+            return unindexed(database), needed_packs(database)
 
-    def _needed_packs(self) -> set[bytes]:
-        assert self._index is not None
-        with self._index.scratch() as database:
-            return needed_packs(database)
+    def _sizes(self, packs: Iterable[bytes]) -> dict[bytes, int]:
+        """Those of the packs that exist, with their sizes."""
+        sizes = {}
+        for pack in packs:
+            with contextlib.suppress(ObjectMissing):
+                sizes[pack] = self._store.stat(pack_key(pack)).size
+        return sizes
 
     def _check_packs(self, scope: Mapping[bytes, int], *, whole: bool) -> None:
         total = sum(scope.values())
@@ -177,36 +199,38 @@ class Verifier:
             jobs = [pool.submit(self._check_pack, name, whole=whole) for name in scope]
             try:
                 for name, job in zip(scope, jobs, strict=True):
-                    found, chunks = job.result()
+                    found, chunks, intact = job.result()
                     self._tally.findings += found
                     self._tally.chunks += chunks
                     self._tally.packs += 1
                     self._tally.read += scope[name]
-                    if not found:
+                    if intact and not found:
                         self._tally.intact.add(name)
                     self._watch(self._tally.read, total)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _check_pack(self, name: bytes, *, whole: bool) -> tuple[list[Finding], int]:
+    def _check_pack(self, name: bytes, *, whole: bool) -> tuple[list[Finding], int, bool]:
+        """Findings, chunks looked at, and whether all bytes are those that were written."""
         key = pack_key(name)
         try:
             data = self._store.get(key)
         except ObjectMissing:
-            return [], 0  # swept since it was listed; needed packs are checked against the index
+            return [], 0, False  # swept since it was listed; the index knew what is needed
         intact = blake3(data).digest() == name
         if self._level is VerifyLevel.STORED:
-            return ([] if intact else [Finding(name, "its bytes do not match its name")]), 0
+            findings = [] if intact else [Finding(name, "its bytes do not match its name")]
+            return findings, 0, intact
         try:
             footer = parse_footer(key, data, self._vault.context)
         except Damaged as error:
-            return [Finding(name, error.message)], 0
+            return [Finding(name, error.message)], 0, intact
         wanted = None if whole else self._live_in(name)
         findings, chunks = self._check_blobs(name, data, footer, wanted)
         if not intact and not findings and whole:
             findings = [Finding(name, "its bytes do not match its name")]
-        return findings, chunks
+        return findings, chunks, intact
 
     def _live_in(self, pack: bytes) -> set[bytes]:
         assert self._index is not None
@@ -306,21 +330,22 @@ class Verifier:
                         areas.setdefault(identity, []).append(area)
         return areas
 
-    def _write_notes(self) -> None:
+    def _write_notes(self, missing: Sequence[bytes], *, whole: bool) -> None:
         """Tell writers what to store again, and take back what proved intact."""
         if self._index is not None:
             with contextlib.suppress(StoreDenied):  # a read-only place: the report must do
-                self._exchange_notes()
+                self._exchange_notes(set(missing), whole=whole)
 
-    def _exchange_notes(self) -> None:
+    def _exchange_notes(self, missing: set[bytes], *, whole: bool) -> None:
         context = self._vault.context
-        by_pack: dict[bytes, set[bytes]] = {}
+        by_pack: dict[bytes, set[bytes]] = {NO_PACK: missing} if missing else {}
         for finding in self._tally.findings:
             by_pack.setdefault(finding.pack, set()).add(finding.chunk)
         for pack, chunks in by_pack.items():
             note_damage(self._store, context, pack, () if b"" in chunks else chunks)
         for note in read_damage(self._store, context):
-            if note.pack in self._tally.intact:
+            found_again = whole and note.pack == NO_PACK and not note.chunks & missing
+            if note.pack in self._tally.intact or found_again:
                 self._store.delete(note.key)
 
 
