@@ -1,0 +1,172 @@
+"""The results as a table on the terminal and as a page of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.bars import TITLES, Row, judge
+from bench.results import Results
+
+MIB = 1 << 20
+
+COLUMNS = ("against", "ours", "theirs", "result", "bar", "met", "floor")
+
+HEAD = """\
+# Benchmarks
+
+Written by `scripts/bench`; do not edit. All figures come from one run on one machine and are
+compared only with each other.
+
+"Floor" is the ratio that the limit program reaches on this machine: it does nothing but what cannot
+be left out, which is to compress with zstd level 1 (first backup) or to hash with BLAKE3 (full
+read). Where the floor is below the bar, no backup that works this way can meet the bar here.
+"""
+
+FIGURES = """\
+## Every figure
+
+Seconds are wall clock: median, fastest and slowest run. CPU is user and system time of all
+threads. Stored is what the contender's store takes afterwards. Load is the one-minute load average
+before the run, median.
+"""
+
+CALLS = """\
+## How each was called
+
+`$WORK` is the work folder; passphrases are in the environment.
+"""
+
+CAVEATS = """\
+## What to know when reading this
+
+- Every figure is the wall clock of a whole process, started anew: interpreter start, unlocking of
+  the repository and everything else is in it, for us and for the peers.
+- The image is in the page cache for everyone; what was written before is brought to disk before
+  each run. Nothing is said about cold disks.
+- restic and borg encrypt and authenticate as we do. `qemu-img`, `nbdcopy` and the limit program do
+  not encrypt, hash or deduplicate.
+- The limit program reads the allocated 1 MiB chunks on all cores, compresses or hashes them and
+  drops the result. It writes nothing.
+- `nbdcopy` reads everything through a socket and does nothing with it.
+- restic, and borg without `--sparse`, read holes as zeroes and write them at restore. That is how
+  most call them, and part of their time. The rows of borg with `--sparse` are its better case.
+- `qemu-img -W` writes out of order, which is its better case as well.
+- Restored disks are compared with the original byte by byte, outside the timing.
+- The large disks of the incremental measure hold data in 2000 places; the rest is a hole.
+- The chunks of the prune measure are 64 KiB that compress to almost nothing: the counts of chunks
+  and restore points are real, the packs are far fewer than with real data. Each run starts without
+  a cache, prunes half of the points and collects twice, without the grace time between.
+- Peak memory is that of the largest single process of a run.
+"""
+
+
+def show(results: Results, console: Console) -> None:
+    """The judged table."""
+    table = Table(title="HyperSDK beside its peers", title_justify="left")
+    table.add_column("what", ratio=3, overflow="fold")
+    table.add_column("against", ratio=3, overflow="fold")
+    for column in COLUMNS[1:]:
+        table.add_column(column, justify="right", ratio=2 if column in ("result", "bar") else None)
+    previous = ""
+    for row in judge(results):
+        if row.measure != previous:
+            table.add_section()
+        title = TITLES[row.measure] if row.measure != previous else ""
+        previous = row.measure
+        style = "bold red" if row.met is False else None
+        table.add_row(title, *_cells(row), style=style)
+    console.print(table)
+
+
+def page(results: Results) -> str:
+    """docs/benchmarks.md."""
+    rows = judge(results)
+    judged = [row for row in rows if row.met is not None]
+    missed = [row for row in judged if not row.met]
+    return "\n".join(
+        [
+            HEAD,
+            f"{len(judged) - len(missed)} of {len(judged)} bars met.",
+            *_missed(missed),
+            "",
+            *_results(rows),
+            "## Machine and image",
+            "",
+            *_table(("fact", "value"), results.machine.items()),
+            "",
+            f"Measured {results.time} by `{results.command}`.",
+            *([f"Not installed: {', '.join(results.absent)}."] if results.absent else []),
+            "",
+            FIGURES,
+            *_table(_COSTS, _figures(results)),
+            "",
+            CALLS,
+            *_table(("contender, measure", "call"), _calls(results)),
+            "",
+            CAVEATS,
+        ]
+    )
+
+
+def _missed(rows: Sequence[Row]) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield "Not met:"
+        yield ""
+    for row in rows:
+        floor = f"; floor {row.floor}" if row.floor else ""
+        yield f"- {TITLES[row.measure]}, {row.against}: {row.figure}, bar {row.bar}{floor}"
+
+
+def _results(rows: Sequence[Row]) -> Iterator[str]:
+    for measure, title in TITLES.items():
+        chosen = [row for row in rows if row.measure == measure]
+        if chosen:
+            yield f"## {title[0].upper()}{title[1:]}"
+            yield ""
+            yield from _table(COLUMNS, map(_cells, chosen))
+            yield ""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (row.against, row.ours, row.theirs, row.figure, row.bar, row.verdict, row.floor)
+
+
+_COSTS = (
+    *("measure", "contender", "median s", "min s", "max s", "CPU s", "peak MiB", "stored MiB"),
+    *("load", "runs"),
+)
+
+
+def _figures(results: Results) -> Iterator[Sequence[str]]:
+    for measure, contender, variant in results.entries():
+        samples = results.of(measure, contender, variant)
+        times = [sample.seconds for sample in samples]
+        stored = samples[-1].stored
+        yield (
+            measure,
+            f"{contender} ({variant})" if variant else contender,
+            f"{median(times):.2f}",
+            f"{min(times):.2f}",
+            f"{max(times):.2f}",
+            f"{median(sample.cpu_seconds for sample in samples):.2f}",
+            f"{max(sample.peak_rss for sample in samples) / MIB:.0f}",
+            f"{stored / MIB:.0f}" if stored else "",
+            f"{median(sample.load for sample in samples):.1f}",
+            str(len(samples)),
+        )
+
+
+def _calls(results: Results) -> Iterator[Sequence[str]]:
+    return ((what, f"`{call}`") for what, call in results.calls.items())
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

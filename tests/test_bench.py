@@ -1,0 +1,70 @@
+"""The benchmark harness runs from end to end, small, with the peers that are installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.bars import judge
+from bench.contender import OURS, Sample
+from bench.measure import ROOT
+from bench.report import page
+from bench.results import Results, load
+
+#: Without restic: deriving its key takes as long as all the rest.
+PEERS = "borg,qemu-img,nbdcopy"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("bench")
+    call = [sys.executable, "-m", "bench", "run", "--quick", "--rounds", "1", "--peers", PEERS]
+    places = ["--dir", str(folder / "work"), "--results", str(folder / "results.json")]
+    subprocess.run([*call, *places], cwd=ROOT, check=True, capture_output=True)
+    return load(folder / "results.json")
+
+
+def test_every_measure_has_a_figure_of_ours(results: Results) -> None:
+    measured = {sample.measure for sample in results.samples if sample.contender == OURS}
+    assert measured >= {"first", "unchanged", "restore", "second", "incremental", "memory", "gc"}
+
+
+def test_the_page_shows_every_comparison_and_call(results: Results) -> None:
+    text = page(results)
+    for row in judge(results):
+        assert row.against in text
+        assert row.figure in text
+    for call in results.calls.values():
+        assert call in text
+
+
+def test_a_missed_bar_is_said_first() -> None:
+    samples = (
+        _sample(OURS, "", 10.0),
+        _sample("borg", "", 50.0),
+        _sample("borg", "--sparse", 20.0),
+    )
+    rows = judge(_results(samples))
+    assert [(row.against, row.met) for row in rows if row.against.startswith("borg")] == [
+        ("borg", True),
+        ("borg (--sparse)", False),
+    ]
+    assert (
+        "borg (--sparse): 2.00 times as fast, bar ≥ 3.5 times"
+        in page(_results(samples)).split("##")[0]
+    )
+
+
+def test_the_median_counts() -> None:
+    samples = tuple(_sample(OURS, "", seconds) for seconds in (9.0, 1.0, 2.0))
+    assert _results(samples).seconds("first") == 2.0
+
+
+def _sample(contender: str, variant: str, seconds: float) -> Sample:
+    return Sample(contender, variant, "first", 0, seconds, seconds, 1 << 20, 0.0)
+
+
+def _results(samples: tuple[Sample, ...]) -> Results:
+    return Results("2026-11-21T00:00:00+00:00", "scripts/bench", {}, 1 << 30, {}, (), samples)
