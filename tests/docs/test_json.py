@@ -1,0 +1,42 @@
+"""docs/json.md and docs/schemas. Outputs are compared wherever a test uses ``--json``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from tests.docs.schemas import FOLDER, check
+from tests.docs.tree import commands
+
+TEXT = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+NAMES = {"-".join(path) for path, _ in commands()}
+
+
+def test_every_command_has_a_schema_and_a_line_in_the_table() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == NAMES | {"common"}
+    rows = re.findall(r"^\| `(.+)` \| \[(.+)\]\(schemas/(.+)\) \|$", TEXT, re.MULTILINE)
+    assert {command.replace(" ", "-") for command, _, _ in rows} == NAMES
+    assert all(f"{command.replace(' ', '-')}.json" == a == b for command, a, b in rows)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_schemas_are_schemas(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == path.name
+
+
+def test_the_example_of_an_error_is_one() -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    check(["restore", "--json"], 1, json.loads(example))
+
+
+def test_a_wrong_document_is_noticed() -> None:
+    with pytest.raises(ValidationError):
+        check(["repo", "stats"], 0, {"repository": "x"})
+    with pytest.raises(AssertionError):
+        check(["repo", "stats"], 1, {"repository": "x"})
