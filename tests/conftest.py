@@ -8,8 +8,13 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 BUCKET = "lab"
+
+# How long an example takes says more about what else runs on the machine than about the code.
+settings.register_profile("hypersdk", deadline=None)
+settings.load_profile("hypersdk")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from hypersdk.datapath.throttle import Throttled, TokenBucket
 from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor
 from hypersdk.flows.audit import Rereading, lying_chunks
 from hypersdk.flows.views import ImageView
-from hypersdk.model.errors import Damaged, HypervisorError
+from hypersdk.model.errors import Damaged, HypervisorError, InvalidInput
 from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.units import MIB
@@ -54,6 +54,13 @@ class BackupOptions:
     image_format: str | None = None
     #: Files and folders that an image may name as its backing files.
     allow_backing: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.locked_until is not None and self.locked_until.tzinfo is None:
+            raise InvalidInput(
+                f"the lock until {self.locked_until} has no time zone",
+                hint="Give one: datetime(…, tzinfo=UTC).",
+            )
 
 
 def backup_image(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypersdk.datapath.cancel import Cancellable, CancelToken
+from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.image import create_image
 from hypersdk.datapath.observed import Observed, ObservedSink
 from hypersdk.datapath.pipeline import copy
@@ -106,9 +107,18 @@ def _targets(
             f"{point.instance} has {len(chosen)} disks and {to} is a file",
             hint="Name a folder, or choose one with --disk.",
         )
-    to.mkdir(parents=True, exist_ok=True)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os(error, to, "create") from error
     suffix = "img" if image_format == "raw" else image_format
-    return [(one, to / f"{one.name.replace('/', '_')}.{suffix}") for one in chosen]
+    names: dict[str, PointDisk] = {}
+    for one in chosen:
+        name = f"{one.name.replace('/', '_')}.{suffix}"
+        while name in names:  # of pool/a and pool_a
+            name = f"_{name}"
+        names[name] = one
+    return [(one, to / name) for name, one in names.items()]
 
 
 def _restore_disk(

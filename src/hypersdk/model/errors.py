@@ -110,6 +110,7 @@ class PartialFailure(HyperSDKError):
     def __init__(self, message: str, failures: dict[str, HyperSDKError], *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.failures = failures
+        self.args = (message, failures)  # what pickle calls the class with
 
 
 class Interrupted(HyperSDKError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 from hypersdk.model.errors import InvalidInput
 
@@ -27,7 +28,7 @@ def parse_size(text: str) -> int:
     if not match:
         raise InvalidInput(f"'{text}' is not a size", hint="Write it like 64KiB, 1MiB or 4GiB.")
     unit = (match[2] or match[3] or "").upper()
-    return int(float(match[1]) * _FACTORS[unit])
+    return int(Decimal(match[1]) * _FACTORS[unit])
 
 
 def parse_rate(text: str) -> int:
@@ -46,13 +47,16 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not match:
         raise InvalidInput(f"'{text}' is not a duration", hint="Write it like 90s, 24h, 7d or 2w.")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2].lower()])
+    try:
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2].lower()])
+    except OverflowError as error:
+        raise InvalidInput(f"'{text}' is not a duration: it is too long") from error
 
 
 def format_size(count: float) -> str:
     """1536 → ``"1.5 KiB"``."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024 or unit == "TiB":
+        if round(abs(count), 1) < 1024 or unit == "TiB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     raise AssertionError("unreachable")

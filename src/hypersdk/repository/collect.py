@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hypersdk.model.errors import Damaged, LeaseLost
+from hypersdk.model.errors import Damaged
 from hypersdk.model.points import GcReport, RestorePoint
 from hypersdk.repository.index import ChunkIndex, PackRecord, merge_runs
 from hypersdk.repository.layout import PACKS, pack_key, pack_name
@@ -172,8 +172,8 @@ class Collector:
         rescued = self._rescued(view, condemned)
         swept = condemned - rescued
         self._tally.rescued_packs += len(rescued)
-        self._require_lease()
-        merge_runs(self._store, self._vault.context, without=swept)
+        self._lease.require()
+        merge_runs(self._store, self._vault.context, self._lease, without=swept)
         self._index.refresh()
         for pack in swept:
             self._store.delete(pack_key(pack))
@@ -185,16 +185,6 @@ class Collector:
                 self._store.delete(note.key)
         for collection in due:
             self._store.delete(collection.key)
-
-    def _require_lease(self) -> None:
-        """Raises LeaseLost: what was seen before an absence is no ground for deleting anything."""
-        self._lease.renew()
-        if self._lease.lapsed:
-            raise LeaseLost(
-                f"the garbage collection of {self._store.url} was interrupted for too long; "
-                "it stopped before it deleted anything",
-                hint="Run it again.",
-            )
 
     def _is_due(self, view: _View, collection: Collection, grace: timedelta) -> bool:
         """True when nobody may still rely on the collection's packs without having seen it."""
@@ -227,7 +217,7 @@ class Collector:
             records = [use.record for use in sparse if use.record.kind == kind]
             with self._index.scratch() as database:
                 live = {record.name: live_in(database, record.name) for record in records}
-            copied, size = repack(self._store, self._vault, self._index, records, live)
+            copied, size = repack(self._store, self._vault, self._index, self._lease, records, live)
             emptied += copied
             self._tally.repacked_bytes += size
         gone = {record.name: record.size for record in emptied}

@@ -124,13 +124,14 @@ def unlock(store: Store, key: Key | None) -> tuple[Configuration, KeyRing | None
     elif key is None:
         return configuration, None
     else:
-        slots = list(read_slots(store)[0])
+        slots, damaged = read_slots(store)
         ring = open_any(slots, key, configuration.repository_id)
         if ring is None:
             raise KeyRequired(
                 f"this {key.method} opens no key slot of {store.url}",
                 hint="Slots: "
                 + ("; ".join(describe(slot.slot) for slot in slots) or "none")
+                + (f"; damaged: {', '.join(damaged)}" if damaged else "")
                 + ". Without a key of a reader slot no restore point can be restored.",
             )
     assert ring is not None

@@ -19,7 +19,14 @@ from datetime import datetime, timedelta
 
 from ulid import ULID
 
-from hypersdk.model.errors import Conflict, HyperSDKError, ObjectExists, StoreError
+from hypersdk.model.errors import (
+    Conflict,
+    HyperSDKError,
+    LeaseLost,
+    ObjectExists,
+    ObjectMissing,
+    StoreError,
+)
 from hypersdk.repository.format import Context, Kind, dump, wrap
 from hypersdk.repository.layout import LEASES
 from hypersdk.repository.store.ports import Store
@@ -76,6 +83,18 @@ class Lease:
         with self._lock:
             return self._renew()
 
+    def require(self) -> None:
+        """Renew. Raises LeaseLost after an absence: what was seen before may be untrue by now."""
+        self.renew()
+        if self.lapsed:
+            raise lease_lost(self._store)
+
+    def covers(self, moment: datetime) -> bool:
+        """True when the lease was alive at this time of the storage, by its last renewal."""
+        if self._renewed is None or not _unbroken(self._renewed, moment):
+            self.lapsed = True
+        return not self.lapsed
+
     def abandon(self) -> None:
         """Renew no more. The objects die of age."""
         self._ended.set()
@@ -93,8 +112,12 @@ class Lease:
         with contextlib.suppress(ObjectExists):
             self._store.put_if_absent(key, wrap(Kind.LEASE, key, dump(body), self._context))
         self._count += 1
-        now = self._store.stat(key).modified
-        if self._renewed is not None and not -SKEW <= now - self._renewed <= VALID:
+        try:
+            now = self._store.stat(key).modified
+        except ObjectMissing:  # we slept, and a collector took the object away as a dead one's
+            self.lapsed = True
+            return self._renew()
+        if self._renewed is not None and not _unbroken(self._renewed, now):
             self.lapsed = True
         self._renewed = now
         return now
@@ -104,6 +127,19 @@ class Lease:
             with self._lock, contextlib.suppress(HyperSDKError):  # the commit tries again
                 if not self._ended.is_set():
                     self._renew()
+
+
+def _unbroken(renewed: datetime, moment: datetime) -> bool:
+    return -SKEW <= moment - renewed <= VALID
+
+
+def lease_lost(store: Store) -> LeaseLost:
+    """The error of whoever was away for so long that a collector may have acted."""
+    return LeaseLost(
+        f"the work on {store.url} was interrupted for too long: what it relies on may have been "
+        "collected; nothing was committed",
+        hint="Run it again: what is still stored is reused.",
+    )
 
 
 def refuse_other_collectors(leases: Iterable[LeaseInfo], own: str) -> None:

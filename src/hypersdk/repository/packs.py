@@ -16,11 +16,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from blake3 import blake3
 
+from hypersdk.datapath.cancel import WAIT_SLICE, token_in_force
 from hypersdk.model.errors import Damaged, ObjectExists
 from hypersdk.model.units import KIB
 from hypersdk.repository.ciphers import TAG_SIZE, Bytes, Cipher
@@ -231,7 +232,16 @@ class PackWriter:
                     self._pack.pending += 1
                     return self._pack, self._pack.reserve(identity, codec, stored, raw)
             # Wait for a buffer outside the lock: who must fill a closed pack needs the lock.
-            self._begin(self._buffers.get() or bytearray(PACK_BUFFER))
+            self._begin(self._free_buffer() or bytearray(PACK_BUFFER))
+
+    def _free_buffer(self) -> bytearray | None:
+        """Wait until an upload gives one back. Raises Interrupted: an upload may take minutes."""
+        token = token_in_force()
+        while True:
+            try:
+                return self._buffers.get(timeout=WAIT_SLICE)
+            except Empty:
+                token.check()
 
     def _begin(self, buffer: bytearray) -> None:
         group, cipher = self._vault.new_group(self._kind)

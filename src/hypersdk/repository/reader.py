@@ -168,8 +168,9 @@ class BlobReader:
         ciphers = group_ciphers(self._vault, footer)
         opened = _OpenFooter(footer, {entry.offset: entry for entry in footer.entries}, ciphers)
         with self._lock:
-            self._footers[pack] = opened
-            self._kept += len(footer.entries)
+            if pack not in self._footers:  # another thread may have been as fast
+                self._footers[pack] = opened
+                self._kept += len(footer.entries)
             while self._kept > _KEPT_ENTRIES and len(self._footers) > 1:
                 _, dropped = self._footers.popitem(last=False)
                 self._kept -= len(dropped.footer.entries)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypersdk.model.errors import Damaged, ObjectMissing, StoreError
 from hypersdk.model.points import RecoverReport
 from hypersdk.repository.format import RUN_ENTRIES, Context
-from hypersdk.repository.index import PackRecord, RunEntry, read_run, write_runs
+from hypersdk.repository.index import PackRecord, RunEntry, publish_runs, read_run
 from hypersdk.repository.layout import INDEX, PACKS, pack_key, pack_name
 from hypersdk.repository.leases import COLLECT, Lease, exclusive
 from hypersdk.repository.notes import discard_unreadable
@@ -28,11 +28,12 @@ def rebuild_index(store: Store, context: Context) -> RecoverReport:
     out again. Raises Conflict while a collector is at work: it would
     delete packs under our hands.
     """
-    with exclusive(store, Lease(store, context, COLLECT)):
-        return _rebuild(store, context)
+    lease = Lease(store, context, COLLECT)
+    with exclusive(store, lease):
+        return _rebuild(store, context, lease)
 
 
-def _rebuild(store: Store, context: Context) -> RecoverReport:
+def _rebuild(store: Store, context: Context, lease: Lease) -> RecoverReport:
     began = time.monotonic()
     before = [info.key.rsplit("/", 1)[-1] for info in store.list(INDEX)]
     sizes = {name: info.size for info in store.list(PACKS) if (name := pack_name(info.key))}
@@ -58,10 +59,12 @@ def _rebuild(store: Store, context: Context) -> RecoverReport:
                 batch += [RunEntry(e.id, record, e.offset, e.stored_length) for e in found.entries]
                 chunks += len(found.entries)
             if len(batch) >= RUN_ENTRIES:
-                written.update(write_runs(store, context, sorted(batch)))
+                lease.require()
+                written.update(publish_runs(store, context, lease, sorted(batch)))
                 batch = []
     batch += _former_rows(store, context, before, set(unreadable))
-    written.update(write_runs(store, context, sorted(set(batch))))
+    lease.require()
+    written.update(publish_runs(store, context, lease, sorted(set(batch))))
     for run in set(before) - written:
         store.delete(f"{INDEX}/{run}")
     unreadable |= discard_unreadable(store, context)

@@ -14,6 +14,7 @@ from hypersdk.model.errors import ObjectMissing
 from hypersdk.repository.format import PACK_BLOBS, PACK_TARGET
 from hypersdk.repository.index import ChunkIndex, PackRecord, short
 from hypersdk.repository.layout import pack_key
+from hypersdk.repository.leases import Lease
 from hypersdk.repository.packs import PACK_BUFFER, OpenPack, parse_footer, store_pack
 from hypersdk.repository.store.ports import Store
 from hypersdk.repository.vault import Vault
@@ -23,12 +24,13 @@ def repack(
     store: Store,
     vault: Vault,
     index: ChunkIndex,
+    lease: Lease,
     packs: Sequence[PackRecord],
     live: Mapping[bytes, set[bytes]],
 ) -> tuple[list[PackRecord], int]:
     """Copy the ``live`` blobs (pack → short ids) of packs of one kind; publish their new places.
 
-    Returns the packs that are not needed any more, and the bytes copied.
+    Returns the packs that are not needed any more, and the bytes copied. Raises LeaseLost.
     """
     emptied: list[PackRecord] = []
     written = 0
@@ -49,7 +51,8 @@ def repack(
             target = None
     if target is not None:
         index.add(store_pack(store, target, vault.context))
-    index.publish()
+    lease.require()
+    index.publish(lease)
     return emptied, written
 
 

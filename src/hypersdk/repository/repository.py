@@ -23,6 +23,7 @@ from hypersdk.model.errors import (
     KeyRequired,
     ObjectMissing,
     PointNotFound,
+    StoreUnavailable,
 )
 from hypersdk.model.instances import Definition
 from hypersdk.model.points import (
@@ -162,7 +163,10 @@ class Repository:
     def scan(
         self, instance: str | None = None
     ) -> tuple[list[RestorePoint], dict[str, HyperSDKError]]:
-        """Restore points, oldest first, and the ones that cannot be read, by key."""
+        """Restore points, oldest first, and the ones that cannot be read, by key.
+
+        Raises StoreUnavailable, KeyRequired.
+        """
         points: list[RestorePoint] = []
         unreadable: dict[str, HyperSDKError] = {}
         entries = self.entries(instance)
@@ -408,8 +412,8 @@ class Repository:
             point = decode_point(info, self.store.get(info.key), self._vault)
         except ObjectMissing:
             return None  # pruned since it was listed
-        except KeyRequired:
-            raise
+        except (KeyRequired, StoreUnavailable):
+            raise  # nothing is known about the point then: nobody may take it for lost
         except HyperSDKError as error:
             return error
         with self._lock:

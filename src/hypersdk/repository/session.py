@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from hypersdk.model.errors import Damaged, HyperSDKError, InvalidInput, LeaseLost
+from hypersdk.model.errors import Damaged, HyperSDKError, InvalidInput
 from hypersdk.model.instances import Definition
 from hypersdk.model.points import PointDisk, RestorePoint
 from hypersdk.repository.ciphers import Bytes
@@ -25,7 +25,7 @@ from hypersdk.repository.format import (
 )
 from hypersdk.repository.index import ChunkIndex, short
 from hypersdk.repository.layout import PACKS, pack_name
-from hypersdk.repository.leases import WRITE, Lease
+from hypersdk.repository.leases import WRITE, Lease, lease_lost
 from hypersdk.repository.notes import read_collections, read_damage
 from hypersdk.repository.packs import PackWriter, StoredPack
 from hypersdk.repository.points import committed, encode_point
@@ -61,6 +61,7 @@ class WriteSession:
         self._claimed: set[bytes] = set()
         self._zero_ids: dict[int, bytes] = {}
         self._sinks: list[DiskSink] = []
+        self._was_away = False
         self.stored = 0
 
     def __enter__(self) -> Self:
@@ -124,11 +125,15 @@ class WriteSession:
         self._data.finish()
         self._maps.finish()
         self._publish()
-        if self._lease.lapsed:
+        if self._was_away:
             self._check_again(point)
         data = encode_point(point, definition, self._vault)
         self._store.put_if_absent(point.key, data)
-        return committed(point, self._store.stat(point.key), data)
+        info = self._store.stat(point.key)
+        if not self._lease.covers(info.modified):  # we slept between the look and the commit
+            self._store.delete(point.key)
+            raise lease_lost(self._store)
+        return committed(point, info, data)
 
     # -- for sinks
 
@@ -212,11 +217,12 @@ class WriteSession:
         """Publish what is stored, but no pack that a collector took while this writer was away."""
         self._lease.renew()
         if self._lease.lapsed:
+            self._was_away, self._lease.lapsed = True, False  # from here on another absence counts
             follow(self._store, self._vault, self._index)
             known = self._index.pack_names()
             there = {pack_name(info.key) for info in self._store.list(PACKS)}
             self._index.withdraw(known - there)
-        self._index.publish()
+        self._index.publish(self._lease)
 
     def _keep_stored(self) -> None:
         """After a failure: whoever runs next finds what this run stored."""
@@ -241,11 +247,7 @@ class WriteSession:
                 ids = disk_map.segment(number) if self._index.holds(segment) else b""
                 known = (ids[at : at + ID_SIZE] for at in range(0, len(ids), ID_SIZE))
                 if not ids or not all(i == ZERO_ID or self._index.holds(i) for i in known):
-                    raise LeaseLost(
-                        f"the backup of {point.instance} was interrupted for too long: "
-                        "chunks it relies on may have been collected; nothing was committed",
-                        hint="Run it again: what is still stored is reused.",
-                    )
+                    raise lease_lost(self._store)
 
 
 class DiskSink:

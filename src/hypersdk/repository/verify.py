@@ -104,7 +104,8 @@ class Verifier:
         scope: Mapping[bytes, int] = listed
         if self._index is not None:
             missing, needed = self._mark(points)
-            if needed - listed.keys():  # a collector may have moved something since
+            if missing or needed - listed.keys():  # pruned, or moved by a collector, meanwhile
+                points = self._existing(points)
                 self._index.refresh()
                 missing, needed = self._mark(points)
                 listed |= self._sizes(needed - listed.keys())
@@ -114,7 +115,7 @@ class Verifier:
             if not whole:
                 scope = {name: listed[name] for name in needed & listed.keys()}
         self._check_packs(scope, whole=whole)
-        harm, harmless = self._judge(points, missing)
+        harm, harmless = self._judge(self._existing(points), missing)
         self._write_notes(missing, whole=whole)
         chain = self._check_chain(points) if whole and self._index is not None else ()
         return VerifyReport(
@@ -184,6 +185,12 @@ class Verifier:
         with self._index.scratch() as database:
             mark(database, live_ids(points, read))
             return unindexed(database), needed_packs(database)
+
+    def _existing(self, points: Iterable[RestorePoint]) -> list[RestorePoint]:
+        """Points that have not been pruned meanwhile."""
+        folders = {point.key.partition("/")[0] for point in points}
+        there = {info.key for folder in folders for info in self._store.list(folder)}
+        return [point for point in points if point.key in there]
 
     def _sizes(self, packs: Iterable[bytes]) -> dict[bytes, int]:
         """Those of the packs that exist, with their sizes."""
@@ -277,8 +284,9 @@ class Verifier:
             affected = [area for identity in ids for area in areas.get(identity, ())]
             (harm if affected else harmless).append(_damage(finding, affected))
         for identity in missing:
-            problem = f"chunk {identity.hex()}… is in no pack of the index"
-            harm.append(Damage(INDEX, problem, affected=tuple(areas.get(identity, ()))))
+            if identity in areas:
+                problem = f"chunk {identity.hex()}… is in no pack of the index"
+                harm.append(Damage(INDEX, problem, affected=tuple(areas[identity])))
         return harm, harmless
 
     def _lost_ids(self, finding: Finding) -> set[bytes]:
@@ -333,7 +341,8 @@ class Verifier:
     def _write_notes(self, missing: Sequence[bytes], *, whole: bool) -> None:
         """Tell writers what to store again, and take back what proved intact."""
         if self._index is not None:
-            with contextlib.suppress(StoreDenied):  # a read-only place: the report must do
+            # A read-only place: the report must do. It names altered notes among the objects.
+            with contextlib.suppress(StoreDenied, Damaged):
                 self._exchange_notes(set(missing), whole=whole)
 
     def _exchange_notes(self, missing: set[bytes], *, whole: bool) -> None:
@@ -345,7 +354,9 @@ class Verifier:
             note_damage(self._store, context, pack, () if b"" in chunks else chunks)
         for note in read_damage(self._store, context):
             found_again = whole and note.pack == NO_PACK and not note.chunks & missing
-            if note.pack in self._tally.intact or found_again:
+            # A pack can hold, bit by bit as written, a chunk that never was what its id says.
+            opened = not note.chunks or (whole and self._level is VerifyLevel.CONTENT)
+            if found_again or (opened and note.pack in self._tally.intact):
                 self._store.delete(note.key)
 
 
