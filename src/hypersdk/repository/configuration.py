@@ -162,7 +162,7 @@ def read_slots(store: Store) -> tuple[list[StoredSlot], dict[str, Damaged]]:
             continue
         except Damaged as error:
             damaged[info.key] = error
-    return sorted(slots, key=lambda stored: stored.slot.created), damaged
+    return sorted(slots, key=lambda stored: (stored.slot.created, stored.slot.id)), damaged
 
 
 def _require_empty(store: Store) -> None:

@@ -116,15 +116,21 @@ class ChunkIndex:
     def find(self, identity: bytes) -> list[Location]:
         """Every known place of a blob, trustworthy ones first."""
         with self._lock:
-            rows = self._database.execute(_FIND, (short(identity),)).fetchall()
+            rows = self._rows(identity)
             places = [Location(self._name(pack), offset, length) for pack, offset, length in rows]
         return sorted(places, key=lambda place: not self.trusts(place.pack, identity))
 
     def holds(self, identity: bytes) -> bool:
         """True when a copy exists that a new restore point may rely on."""
         with self._lock:
-            rows = self._database.execute(_FIND, (short(identity),)).fetchall()
+            rows = self._rows(identity)
             return any(self.trusts(self._name(pack), identity) for pack, _, _ in rows)
+
+    def _rows(self, identity: bytes) -> list[tuple[int, int, int]]:
+        try:
+            return self._database.execute(_FIND, (short(identity),)).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def packs(self) -> dict[bytes, PackRecord]:
         """Every pack that has entries in the published index."""
@@ -209,11 +215,22 @@ class ChunkIndex:
     def refresh(self) -> None:
         """Take in the runs that others published. Raises Damaged naming a bad run."""
         with self._lock:
-            while self._present() != self._known():
-                # A run that was merged away since it was listed: what replaced it can be listed.
-                with contextlib.suppress(ObjectMissing):
-                    self._catch_up()
-                    return
+            try:
+                self._follow()
+            except sqlite3.OperationalError as error:
+                raise self._unusable(error) from error
+            except sqlite3.DatabaseError:  # torn: only a cache
+                self._database.close()
+                self._discard()
+                self._database = self._open()
+                self._follow()
+
+    def _follow(self) -> None:
+        while self._present() != self._known():
+            # A run that was merged away since it was listed: what replaced it can be listed.
+            with contextlib.suppress(ObjectMissing):
+                self._catch_up()
+                return
 
     def _present(self) -> set[str]:
         return {info.key.rsplit("/", 1)[-1] for info in self._store.list(INDEX)}
@@ -316,17 +333,21 @@ class ChunkIndex:
         try:
             with contextlib.suppress(sqlite3.DatabaseError):
                 return self._connect()
-            # Only a cache: anything that is no healthy database of ours is replaced.
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._discard()
             return self._connect()
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
+    def _discard(self) -> None:
+        """Only a cache: anything that is no healthy database of ours is replaced."""
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
     def _unusable(self, error: Exception) -> RepositoryError:
         return RepositoryError(
             f"the index cache {self._path} cannot be used: {error}",
-            hint="Make room there, or name another folder: HYPERSDK_CACHE_DIR=…",
+            hint="Make room there, remove the file (it is only a cache), or name another folder: "
+            "HYPERSDK_CACHE_DIR=…",
         )
 
     def _connect(self) -> sqlite3.Connection:
@@ -338,8 +359,8 @@ class ChunkIndex:
         try:
             database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = OFF")
-            _check_health(database)
+            database.execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut tears nothing
+            _check_version(database)
             database.executescript(_SCHEMA)
             database.execute(f"PRAGMA user_version = {_CACHE_VERSION}")
         except BaseException:
@@ -356,7 +377,7 @@ class ChunkIndex:
         except BaseException as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.OperationalError):
                 raise self._unusable(error) from error
             raise
 
@@ -378,13 +399,10 @@ class ChunkIndex:
         return int(row.fetchone()[0])
 
 
-def _check_health(database: sqlite3.Connection) -> None:
-    """A power cut may have torn pages, as nothing here is synced. 50 ms per million chunks."""
+def _check_version(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, _CACHE_VERSION):
         raise sqlite3.DatabaseError("cache of another version")
-    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise sqlite3.DatabaseError("cache is damaged")
 
 
 #: Packs of a run, and its rows.
