@@ -65,7 +65,9 @@ class Place:
         self.store = MemoryStore(clock=self.clock)
 
     def init(self, protect: Protect | None = None) -> None:
-        Repository.create(self.store, protect or Protect.none(), chunk_size=CHUNK).close()
+        Repository.create(
+            self.store, protect or Protect.none(), chunk_size=CHUNK, clock=self.clock
+        ).close()
 
     def open(self, store: Store | None = None, *, host: str = "a") -> Repository:
         """A process on a host. Hosts have an index cache each."""

@@ -48,15 +48,14 @@ def test_a_place_that_takes_no_more_loses_nothing(place: Place, error: StoreErro
         with trial.open(faults) as repository:
             try:
                 trial.back_up("web", SECOND, None, repository)
-            except type(error) as caught:
-                assert caught is error
+            except type(error):
+                written += 1
             else:
                 break
         trial.check()
         trial.back_up("web", SECOND)
         trial.check()
         assert trial.keys(".hypersdk/leases") == []
-        written += 1
     assert written >= 6  # a lease, packs, a renewal, a run and the point
 
 
@@ -135,8 +134,8 @@ def test_a_place_that_is_away_during_a_collection_loses_nothing(place: Place) ->
         while failed:
             trial = place.copy()
             faults = FaultStore(trial.store)
-            faults.fail(operation, StoreUnavailable("away"), times=None, skip=skip)
             with trial.open(faults) as repository:
+                faults.fail(operation, StoreUnavailable("away"), times=None, skip=skip)
                 try:
                     repository.collect(NO_GRACE)
                     failed = False

@@ -98,7 +98,8 @@ def test_a_revoked_slot_opens_nothing(place: Place) -> None:
 
 def test_the_last_reader_is_not_removed_by_mistake(place: Place) -> None:
     with place.open() as repository:
-        (slot,) = [slot for slot in repository.keys() if slot.role == READER]
+        slots = repository.keys()
+        (slot,) = [slot for slot in slots if slot.role == READER]
         with pytest.raises(Conflict, match="1 restore points are lost for good"):
             repository.remove_key(slot.id)
         repository.remove_key(slot.id, force=True)
@@ -197,7 +198,8 @@ def test_without_a_key_names_and_stored_bytes_can_be_looked_at(place: Place) -> 
         assert repository.locked
         (entry,) = repository.entries()
         assert entry.key.startswith("web/")
-        assert [slot.role for slot in repository.keys()] == [READER, WRITER]
+        slots = repository.keys()
+        assert [slot.role for slot in slots] == [READER, WRITER]
         assert repository.verify(None, VerifyLevel.STORED).ok
         for work in (
             repository.points,

@@ -40,6 +40,9 @@ from hypersdk.repository.store.ports import Store
 #: Runs above this number are merged even when nothing is swept.
 MANY_RUNS = 32
 
+#: Listings after which runs that are named but not there are taken for lost, not for merged.
+_PATIENCE = 20
+
 _KEY_SIZE = 20
 _CACHE_VERSION = 1
 _CACHE_KIB = 16 * 1024
@@ -226,11 +229,17 @@ class ChunkIndex:
                 self._follow()
 
     def _follow(self) -> None:
-        while self._present() != self._known():
+        for _ in range(_PATIENCE):
+            if self._present() == self._known():
+                return
             # A run that was merged away since it was listed: what replaced it can be listed.
             with contextlib.suppress(ObjectMissing):
                 self._catch_up()
                 return
+        raise Damaged(
+            f"index runs of {self._store.url} are listed but cannot be found",
+            hint="Rebuild the index from the packs: hypersdk repo recover REPO",
+        )
 
     def _present(self) -> set[str]:
         return {info.key.rsplit("/", 1)[-1] for info in self._store.list(INDEX)}

@@ -16,7 +16,7 @@ from hypersdk.model.errors import Conflict, Damaged, LeaseLost, NotARepository, 
 from hypersdk.model.points import RestorePoint
 from hypersdk.repository import configuration
 from hypersdk.repository.format import RUN_ENTRIES
-from hypersdk.repository.index import Run, RunEntry, read_run, write_runs
+from hypersdk.repository.index import Run, RunEntry, publish_runs, read_run
 from hypersdk.repository.layout import CONFIG, INDEX, KEYS, PACKS, PRUNED, pack_key, pack_name
 from hypersdk.repository.leases import WRITE, Lease
 from hypersdk.repository.notes import read_collections
@@ -130,9 +130,9 @@ def _copy_index(source: Store, target: Store, vault: Vault, needed: set[bytes]) 
             if records[number].name in wanted:
                 batch.append(RunEntry(identity, records[number], offset, length))
             if len(batch) >= RUN_ENTRIES:
-                write_runs(target, vault.context, sorted(batch))
+                publish_runs(target, vault.context, lease, sorted(batch))
                 batch = []
-    write_runs(target, vault.context, sorted(set(batch)))
+    publish_runs(target, vault.context, lease, sorted(set(batch)))
 
 
 def _runs(store: Store, vault: Vault) -> Iterator[Run]:

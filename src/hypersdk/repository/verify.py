@@ -25,7 +25,15 @@ from hypersdk.model.errors import (
 from hypersdk.model.points import AffectedArea, Damage, RestorePoint, VerifyLevel, VerifyReport
 from hypersdk.repository.format import ID_SIZE, SEGMENT_CHUNKS, ZERO_ID, check_envelope
 from hypersdk.repository.index import ChunkIndex, short
-from hypersdk.repository.layout import CONFIG, ENGINE, INDEX, PACKS, pack_key, pack_name
+from hypersdk.repository.layout import (
+    CONFIG,
+    ENGINE,
+    INDEX,
+    PACKS,
+    POINT_SUFFIX,
+    pack_key,
+    pack_name,
+)
 from hypersdk.repository.mark import live_ids, live_in, mark, needed_packs, unindexed
 from hypersdk.repository.notes import NO_PACK, note_damage, read_damage, read_tombstones
 from hypersdk.repository.packs import PackFooter, parse_footer
@@ -138,11 +146,13 @@ class Verifier:
     def _object_keys(self) -> Iterator[str]:
         """Everything but packs."""
         yield CONFIG
-        engine = (f"{ENGINE}/{name}" for name in self._store.folders(ENGINE))
-        guests = (name for name in self._store.folders() if name != ENGINE)
-        for folder in [*engine, *guests]:
-            if folder != PACKS:
+        for name in self._store.folders(ENGINE):
+            if (folder := f"{ENGINE}/{name}") != PACKS:
                 yield from (info.key for info in self._store.list(folder))
+        for folder in self._store.folders():
+            if folder != ENGINE:  # other files that people put there are none of ours
+                keys = (info.key for info in self._store.list(folder))
+                yield from (key for key in keys if key.endswith(POINT_SUFFIX))
 
     def _check_object(self, key: str) -> Iterator[Damage]:
         try:
