@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blake3 import blake3
 
-from hypersdk.model.errors import Conflict, Damaged, LeaseLost, NotARepository, ObjectExists
+from hypersdk.model.errors import Conflict, Damaged, NotARepository, ObjectExists
 from hypersdk.model.points import RestorePoint
 from hypersdk.repository import configuration
 from hypersdk.repository.format import RUN_ENTRIES
@@ -51,7 +51,7 @@ def copy_objects(
     """Copy the missing of these packs and points. Returns (points, packs, bytes) copied.
 
     Raises Damaged when a pack is not what its name says, Conflict when the target is about to
-    delete packs that the points need.
+    delete packs that the points need, LeaseLost after an absence; a second run goes on from there.
     """
     lease = Lease(target, vault.context, WRITE)
     lease.begin()
@@ -61,13 +61,11 @@ def copy_objects(
         _refuse_condemned(target, vault, needed)
         missing = sorted(needed - there)
         copied = _copy_packs(source, target, missing, watch)
-        _copy_index(source, target, vault, needed)
+        lease.require()  # else our new packs may have been taken for a dead writer's
+        _copy_index(source, target, vault, lease, needed)
         for info in source.list(PRUNED):
             _put(target, info.key, source.get(info.key))
-        lease.renew()
-        if lease.lapsed:
-            _refuse_condemned(target, vault, needed)
-            _require_present(target, needed)
+        lease.require()
         new = [point for point in points if _put(target, point.key, source.get(point.key))]
         return len(new), len(missing), copied
     finally:
@@ -80,16 +78,6 @@ def _refuse_condemned(target: Store, vault: Vault, needed: set[bytes]) -> None:
         raise Conflict(
             f"{target.url} is about to delete {len(condemned & needed)} packs that are needed",
             hint=f"Let it finish first: hypersdk repo gc {target.url} --grace 0s. Then copy again.",
-        )
-
-
-def _require_present(target: Store, needed: set[bytes]) -> None:
-    there = {pack_name(info.key) for info in target.list(PACKS)}
-    if needed - there:
-        raise LeaseLost(
-            f"the copy to {target.url} was interrupted for too long: "
-            f"{len(needed - there)} packs it relies on have been collected there",
-            hint="Run it again: what is still stored is reused.",
         )
 
 
@@ -120,7 +108,9 @@ def _copy_packs(source: Store, target: Store, names: Sequence[bytes], watch: Wat
     return done
 
 
-def _copy_index(source: Store, target: Store, vault: Vault, needed: set[bytes]) -> None:
+def _copy_index(
+    source: Store, target: Store, vault: Vault, lease: Lease, needed: set[bytes]
+) -> None:
     """Entries of the needed packs that the target's index lacks."""
     known = {record.name for records, _ in _runs(target, vault) for record in records}
     wanted = needed - known

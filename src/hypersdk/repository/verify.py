@@ -8,6 +8,7 @@ followed to the restore points and disk areas that it breaks.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,13 @@ from hypersdk.model.errors import (
     StoreDenied,
 )
 from hypersdk.model.points import AffectedArea, Damage, RestorePoint, VerifyLevel, VerifyReport
-from hypersdk.repository.format import ID_SIZE, SEGMENT_CHUNKS, ZERO_ID, check_envelope
+from hypersdk.repository.format import (
+    CHUNK_SIZE_MAX,
+    ID_SIZE,
+    SEGMENT_CHUNKS,
+    ZERO_ID,
+    check_envelope,
+)
 from hypersdk.repository.index import ChunkIndex, short
 from hypersdk.repository.layout import (
     CONFIG,
@@ -37,7 +44,7 @@ from hypersdk.repository.layout import (
 from hypersdk.repository.mark import live_ids, live_in, mark, needed_packs, unindexed
 from hypersdk.repository.notes import NO_PACK, note_damage, read_damage, read_tombstones
 from hypersdk.repository.packs import PackFooter, parse_footer
-from hypersdk.repository.reader import BlobReader, decode_blob, group_ciphers
+from hypersdk.repository.reader import BlobReader, decode_into, group_ciphers
 from hypersdk.repository.store.ports import Store
 from hypersdk.repository.vault import Vault
 
@@ -89,6 +96,7 @@ class Verifier:
         self._watch = watch
         self._workers = workers
         self._tally = _Tally()
+        self._buffers = threading.local()
 
     def run(
         self,
@@ -213,7 +221,10 @@ class Verifier:
     def _check_packs(self, scope: Mapping[bytes, int], *, whole: bool) -> None:
         total = sum(scope.values())
         with ThreadPoolExecutor(self._workers, thread_name_prefix="verify") as pool:
-            jobs = [pool.submit(self._check_pack, name, whole=whole) for name in scope]
+            jobs = [
+                pool.submit(self._check_pack, name, size, whole=whole)
+                for name, size in scope.items()
+            ]
             try:
                 for name, job in zip(scope, jobs, strict=True):
                     found, chunks, intact = job.result()
@@ -228,11 +239,14 @@ class Verifier:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _check_pack(self, name: bytes, *, whole: bool) -> tuple[list[Finding], int, bool]:
+    def _check_pack(
+        self, name: bytes, size: int, *, whole: bool
+    ) -> tuple[list[Finding], int, bool]:
         """Findings, chunks looked at, and whether all bytes are those that were written."""
         key = pack_key(name)
+        data = self._room("pack", size)
         try:
-            data = self._store.get(key)
+            self._store.get_into(key, 0, data)
         except ObjectMissing:
             return [], 0, False  # swept since it was listed; the index knew what is needed
         intact = blake3(data).digest() == name
@@ -249,24 +263,32 @@ class Verifier:
             findings = [Finding(name, "its bytes do not match its name")]
         return findings, chunks, intact
 
+    def _room(self, purpose: str, size: int) -> memoryview:
+        """A buffer that this thread uses again for the same purpose: fresh pages cost time."""
+        room: bytearray | None = getattr(self._buffers, purpose, None)
+        if room is None or len(room) < size:
+            room = bytearray(size)
+            setattr(self._buffers, purpose, room)
+        return memoryview(room)[:size]
+
     def _live_in(self, pack: bytes) -> set[bytes]:
         assert self._index is not None
         with self._index.scratch() as database:
             return live_in(database, pack)
 
     def _check_blobs(
-        self, name: bytes, data: bytes, footer: PackFooter, wanted: set[bytes] | None
+        self, name: bytes, data: memoryview, footer: PackFooter, wanted: set[bytes] | None
     ) -> tuple[list[Finding], int]:
         ciphers = group_ciphers(self._vault, footer)
-        view = memoryview(data)
         findings, chunks = [], 0
         for entry in footer.entries:
             if wanted is not None and short(entry.id) not in wanted:
                 continue
             chunks += 1
-            blob = view[entry.offset : entry.offset + entry.stored_length]
+            blob = data[entry.offset : entry.offset + entry.stored_length]
             cipher = ciphers.get(entry.group)
-            if cipher is None or decode_blob(self._vault, footer, entry, cipher, blob) is None:
+            out = self._room("chunk", CHUNK_SIZE_MAX)[: entry.raw_length]
+            if cipher is None or not decode_into(self._vault, footer, entry, cipher, blob, out):
                 findings.append(
                     Finding(
                         name,
