@@ -10,8 +10,9 @@ import pytest
 from hypersdk.model.errors import Conflict, Damaged
 from hypersdk.repository.index import MANY_RUNS
 from hypersdk.repository.keys import WRITER, Key, Protect, generate_identity
-from hypersdk.repository.layout import INDEX
+from hypersdk.repository.layout import INDEX, pack_key
 from hypersdk.repository.leases import COLLECT, Lease
+from hypersdk.repository.notes import condemn
 from hypersdk.repository.repository import Repository
 from hypersdk.repository.store.faults import FaultStore, SimulatedCrash
 from tests.repository.examples import IDENTITY, RECIPIENT
@@ -197,3 +198,28 @@ def test_grace_is_counted_by_the_storage(place: Place) -> None:
         place.store, place.key, cache=place.caches / "fast", clock=lambda: place.clock.now + 9 * DAY
     ) as repository:
         assert repository.collect(timedelta(hours=24)).swept_packs == 0
+
+
+def test_a_copy_that_is_gone_saves_nobody(place: Place) -> None:
+    """A condemned pack stays when the other copies of what it holds are lost or damaged."""
+    with place.open(host="one") as one, place.open(host="two") as two:
+        writers = [Writer(one, "one", disk_of(500)), Writer(two, "two", disk_of(500))]
+        before = place.packs()
+        points = [writers[0].commit()]
+        firsts = place.packs() - before
+        points.append(writers[1].commit())
+        seconds = place.packs() - before - firsts
+        for writer in writers:
+            writer.end()
+    place.expected |= {point.id: disk_of(500) for point in points}
+    with place.open() as repository:
+        condemn(place.store, repository.vault.context, firsts)
+    lost, damaged, *_ = (pack_key(name) for name in sorted(seconds))
+    faults = FaultStore(place.store)
+    faults.flip(damaged, 8)
+    assert place.verify().ok  # there are two copies of everything; this one is noted now
+    faults.vanish(lost)  # which nobody has noted
+    place.clock.pass_(hours=1)
+    report = place.collect(NO_GRACE)
+    assert report.rescued_packs == len(firsts & place.packs()) == 2
+    place.check()

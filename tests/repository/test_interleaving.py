@@ -15,7 +15,9 @@ import pytest
 
 from hypersdk.model.errors import Conflict, Damaged, LeaseLost, ObjectMissing
 from hypersdk.model.points import RestorePoint, VerifyLevel
+from hypersdk.repository.layout import COLLECTIONS
 from hypersdk.repository.repository import Repository
+from hypersdk.repository.store.faults import FaultStore
 from tests.repository.lab import (
     DAY,
     NO_GRACE,
@@ -244,6 +246,7 @@ def test_a_collection_that_slept_deletes_nothing(place: Place) -> None:
                 outcomes.add(type(error).__name__)
         reached = store.reached
         if reached:
+            trial.back_up("next", BACK)  # relies on nothing that the sleeper published
             settles(trial)
     assert {"done", "LeaseLost"} <= outcomes
 
@@ -269,6 +272,7 @@ def test_a_writer_that_slept_relies_on_nothing_unseen(place: Place) -> None:
                 outcomes.add(type(error).__name__)
         reached = store.reached
         if reached:
+            trial.back_up("next", BACK)  # relies on nothing that the sleeper published
             settles(trial)
     assert {"done", "LeaseLost"} <= outcomes
 
@@ -319,4 +323,45 @@ def test_slow_writes_carry_early_times(place: Place) -> None:
         place.expected[writer.commit().id] = BACK
         writer.end()
     place.clock.now += timedelta(minutes=10)
+    settles(place)
+
+
+def test_a_map_in_a_condemned_pack_is_stored_again(tmp_path: Path) -> None:
+    """An incremental takes over a segment whose chunks are safe, but which itself is condemned."""
+    place = Place(tmp_path)
+    place.init()
+    first = place.back_up("web", FIRST)
+    place.back_up("db", disk_of(100, PLACES[::-1]))  # the same chunks, other segments
+    place.clock.pass_(hours=1)
+    with place.open(host="early") as repository:
+        early = Writer(repository, "web", FIRST)
+        place.remove(first)
+        report = place.collect(DAY)
+        assert (report.condemned_packs, report.repacked_bytes) == (1, 0)
+        second = early.commit()  # relies on the condemned map, which it cannot know of
+        early.end()
+    place.clock.pass_(minutes=15)
+    with place.open(host="late") as repository:
+        late = Writer(repository, "web", {**FIRST, 0: 300}, {0})
+        with place.open() as other:
+            other.remove(second, "test")
+        assert place.collect(NO_GRACE).swept_packs >= 1
+        place.expected[late.commit().id] = {**FIRST, 0: 300}
+        late.end()
+    settles(place)
+
+
+def test_a_collection_that_was_long_in_coming_condemns_nothing(place: Place) -> None:
+    """A writer may have begun before it could be seen, and yet look younger."""
+    prune_oldest(place)
+
+    class Slow(FaultStore):
+        def put_if_absent(self, key: str, data: bytes | bytearray | memoryview) -> None:
+            super().put_if_absent(key, data)
+            if key.startswith(COLLECTIONS):
+                place.clock.pass_(minutes=11)
+
+    with place.open(Slow(place.store)) as repository, pytest.raises(LeaseLost):
+        repository.collect(DAY)
+    assert place.keys(COLLECTIONS) == []
     settles(place)

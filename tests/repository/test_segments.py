@@ -32,7 +32,6 @@ class Segments:
 
     def __init__(self) -> None:
         self.stored: dict[bytes, bytes] = {}
-        self.kept: list[bytes] = []
         self.reads = 0
 
     def store(self, ids: bytes) -> bytes:
@@ -114,7 +113,7 @@ def test_a_written_map_is_what_a_dictionary_would_hold(
         else:
             writer.set_zero(first, end - first)
             model[first:end] = [0] * (end - first)
-    written = writer.finish(segments.store, segments.kept.append)
+    written = writer.finish(segments.store)
     writer.close()
     after = DiskMap(len(model) * CHUNK, CHUNK, written, segments.read)
     assert segments.ids(after) == model
@@ -128,10 +127,9 @@ def test_untouched_segments_are_not_read_nor_stored_again() -> None:
     writer = MapWriter(base.chunks * CHUNK, CHUNK, base)
     writer.set(SEGMENT_CHUNKS + 1, identity(3))
     segments.reads, stored = 0, []
-    written = writer.finish(lambda ids: stored.append(ids) or b"n" * 32, segments.kept.append)  # type: ignore[func-returns-value]
+    written = writer.finish(lambda ids: stored.append(ids) or b"n" * 32)  # type: ignore[func-returns-value]
     writer.close()
     assert written == (base.segments[0], b"n" * 32)
-    assert segments.kept == [base.segments[0]]
     assert len(stored) == 1
     assert segments.reads == 0
 
@@ -140,7 +138,7 @@ def test_zeroing_what_is_zero_touches_nothing() -> None:
     segments = Segments()
     writer = MapWriter(10 * SEGMENT_CHUNKS * CHUNK, CHUNK, None)
     writer.set_zero(0, 10 * SEGMENT_CHUNKS)
-    assert writer.finish(segments.store, segments.kept.append) == (ZERO_ID,) * 10
+    assert writer.finish(segments.store) == (ZERO_ID,) * 10
     assert not segments.stored
     writer.close()
 
@@ -160,7 +158,7 @@ def test_a_writer_serves_many_threads() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    written = writer.finish(segments.store, segments.kept.append)
+    written = writer.finish(segments.store)
     writer.close()
     expected = [7] * count
     for thread in range(8):

@@ -256,8 +256,8 @@ class _DiskTask:
     def _doubt(self, view: DiskView, before: PointDisk | None, chunk_size: int) -> str:
         """Why the record of changed blocks is of no use; empty when it passes the audit."""
         with self._throttled(view.open()) as source:
-            sink = self._session.disk(source.size, chunk_size, before, inherit=True)
             try:
+                sink = self._session.disk(source.size, chunk_size, before, inherit=True)
                 lies = len(lying_chunks(source, sink, random.SystemRandom()))
             except Damaged as error:  # in the map of the last point
                 return error.message

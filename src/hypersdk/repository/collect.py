@@ -12,7 +12,7 @@ docs/format.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +28,7 @@ from hypersdk.repository.leases import (
     LeaseInfo,
     bury_lease,
     exclusive,
+    lease_lost,
     read_leases,
 )
 from hypersdk.repository.mark import (
@@ -223,8 +224,15 @@ class Collector:
         gone = {record.name: record.size for record in emptied}
         gone |= {use.record.name: use.record.size for use in dead} | orphans
         if gone:
-            condemn(self._store, self._vault.context, gone)
+            self._publish(gone)
         self._count_condemned(gone)
+
+    def _publish(self, packs: Iterable[bytes]) -> None:
+        """Condemn packs, unless that took so long that its time says nothing any more."""
+        key = condemn(self._store, self._vault.context, packs)
+        if self._lease.renew() - self._store.stat(key).modified > SKEW:
+            self._store.delete(key)
+            raise lease_lost(self._store)
 
     def _candidates(self, view: _View) -> tuple[list[PackUse], list[PackUse]]:
         """Packs without and packs with little live content, apart from what writers just stored."""

@@ -110,16 +110,31 @@ def _open(store: Store, context: Context, kind: Kind, key: str) -> Any:
 
 def bury(store: Store, context: Context, point: RestorePoint, reason: str) -> None:
     """Leave a tombstone for a point that is about to be removed."""
-    key = f"{PRUNED}/{point.digest.hex()}"
-    body = dump(
-        {
-            "instance": point.instance,
-            "key": point.key,
-            "time": point.time.isoformat(),
-            "previous": point.previous,
-            "reason": reason,
-        }
-    )
+    body = {
+        "instance": point.instance,
+        "key": point.key,
+        "time": point.time.isoformat(),
+        "previous": point.previous,
+        "reason": reason,
+    }
+    _bury(store, context, point.digest, body)
+
+
+def bury_before(store: Store, context: Context, successor: RestorePoint, key: str) -> None:
+    """Leave a tombstone for an unreadable point, known only from the one after it."""
+    body = {
+        "instance": successor.instance,
+        "key": key,
+        "time": successor.time.isoformat(),
+        "previous": b"",
+        "reason": "unreadable",
+    }
+    _bury(store, context, successor.previous, body)
+
+
+def _bury(store: Store, context: Context, digest: bytes, content: dict[str, Any]) -> None:
+    key = f"{PRUNED}/{digest.hex()}"
+    body = dump(content)
     with contextlib.suppress(ObjectExists):
         store.put_if_absent(key, wrap(Kind.TOMBSTONE, key, body, context))
 

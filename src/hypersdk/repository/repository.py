@@ -44,7 +44,7 @@ from hypersdk.repository.index import ChunkIndex
 from hypersdk.repository.keys import READER, Key, KeyRing, KeySlot, Protect, make_slot
 from hypersdk.repository.layout import ENGINE, KEYS, PACKS, POINT_SUFFIX, instance_folder
 from hypersdk.repository.mark import live_ids, mark, needed_packs
-from hypersdk.repository.notes import bury
+from hypersdk.repository.notes import bury, bury_before
 from hypersdk.repository.points import decode_definition, decode_point
 from hypersdk.repository.reader import BlobReader
 from hypersdk.repository.recover import rebuild_index
@@ -236,9 +236,15 @@ class Repository:
 
     def drop(self, key: str) -> None:
         """Remove the object of an unreadable point. Raises Conflict when it can be read."""
-        _, unreadable = self.scan()
+        points, unreadable = self.scan()
         if key not in unreadable:
             raise Conflict(f"{key} is no unreadable restore point", hint="Use retention rules.")
+        digests = {point.digest for point in points}
+        folder = key.rpartition("/")[0]
+        later = (p for p in points if p.key > key and p.key.rpartition("/")[0] == folder)
+        successor = min(later, key=lambda point: point.key, default=None)
+        if successor is not None and successor.previous and successor.previous not in digests:
+            bury_before(self.store, self._vault.context, successor, key)
         self.store.delete(key)
 
     # -- read and write

@@ -151,19 +151,12 @@ class MapWriter:
                 os.pwrite(self._file.fileno(), zeroes, chunk * ID_SIZE)
             chunk = stop
 
-    def finish(
-        self, store: Callable[[bytes], bytes], keep: Callable[[bytes], None]
-    ) -> tuple[bytes, ...]:
-        """All segment ids.
-
-        Touched segments are handed to ``store``, which returns their ids; the ids of those taken
-        over from the base to ``keep``.
-        """
+    def finish(self, store: Callable[[bytes], bytes]) -> tuple[bytes, ...]:
+        """Hand every touched segment to ``store``, which returns its id; all segment ids."""
         segments: list[bytes] = []
         for number in range(self._count):
             if number not in self._touched:
                 segments.append(self._base_segment(number))
-                keep(segments[-1])
                 continue
             length = segment_chunks(self.chunks, number) * ID_SIZE
             ids = os.pread(self._file.fileno(), length, number * SEGMENT_SIZE)

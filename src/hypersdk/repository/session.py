@@ -109,13 +109,16 @@ class WriteSession:
         ``stored`` is called with the bytes that each write added to the repository.
 
         ``previous``: the disk in the last point, to tell what changed. ``inherit``: areas that are
-        not written stay as they were there (an incremental); otherwise they are zero.
+        not written stay as they were there (an incremental); otherwise they are zero. Raises
+        Damaged when the map of ``previous`` would have to be stored again and cannot be read.
         """
         check_chunk_size(chunk_size)
         before = self._map_of(previous) if previous else None
         same = previous and (previous.size, previous.chunk_size) == (size, chunk_size)
         if inherit and not same:
             raise InvalidInput("only a disk of the same size and chunk size can be inherited")
+        if inherit and previous:
+            self._keep_segments(previous)
         sink = DiskSink(self, size, chunk_size, before, stored, inherit=inherit)
         self._sinks.append(sink)
         return sink
@@ -150,11 +153,6 @@ class WriteSession:
         self._store_once(self._maps, identity, ids)
         return identity
 
-    def keep_segment(self, identity: bytes) -> None:
-        """Store a segment of an earlier point again when no copy of it may be relied on."""
-        if identity != ZERO_ID and not self._index.holds(identity):
-            self.store_segment(self.read_segment(identity))
-
     def read_segment(self, identity: bytes) -> bytes:
         """The ids in a stored segment. Segments of this session must be finished before.
 
@@ -185,6 +183,12 @@ class WriteSession:
                     yield number * SEGMENT_CHUNKS + position
 
     # -- inside
+
+    def _keep_segments(self, disk: PointDisk) -> None:
+        """Store again the segments of an earlier point of which no copy may be relied on."""
+        for identity in disk.segments:
+            if identity != ZERO_ID and not self._index.holds(identity):
+                self.store_segment(self.read_segment(identity))
 
     def _store_once(self, packs: PackWriter, identity: bytes, data: Bytes) -> int:
         with self._lock:
@@ -318,7 +322,7 @@ class DiskSink:
 
         When the last point's map cannot be read, all that is not zero counts as changed.
         """
-        segments = self._map.finish(self._session.store_segment, self._session.keep_segment)
+        segments = self._map.finish(self._session.store_segment)
         self._session.flush_maps()
         new = DiskMap(self._size, self._chunk_size, segments, self._session.read_segment)
         try:
