@@ -21,6 +21,9 @@ def test_what_was_sealed_opens(cipher: Cipher, data: bytes, context: bytes) -> N
     sealed = cipher.seal(NONCE, data, context)
     assert len(sealed) == len(data) + TAG_SIZE
     assert cipher.open(NONCE, sealed, context) == data
+    out = bytearray(len(data))
+    assert cipher.open_into(NONCE, sealed, context, memoryview(out))
+    assert out == data
 
 
 @ciphers
@@ -28,6 +31,8 @@ def test_what_was_sealed_opens(cipher: Cipher, data: bytes, context: bytes) -> N
 def test_no_changed_byte_opens(cipher: Cipher, data: bytes, context: bytes, at: int) -> None:
     sealed = cipher.seal(NONCE, data, context)
     assert cipher.open(NONCE, flip(sealed, at % len(sealed)), context) is None
+    out = memoryview(bytearray(len(data)))
+    assert not cipher.open_into(NONCE, flip(sealed, at % len(sealed)), context, out)
     assert cipher.open(NONCE, sealed, flip(context, at % len(context))) is None
     assert cipher.open(flip(NONCE, at % 12), sealed, context) is None
 

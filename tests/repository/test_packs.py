@@ -248,7 +248,7 @@ def test_a_slow_place_slows_writers_down_instead_of_filling_memory(
             thread.join(timeout=10)
         writer.finish()
     assert len(blobs_in(store)) == 200
-    assert made == [512 * KIB] * (uploads + 1)
+    assert [size for size in made if size > 33 * KIB] == [512 * KIB] * (uploads + 1)
 
 
 def test_bytes_that_change_in_memory_are_not_stored() -> None:

@@ -33,6 +33,10 @@ class Cipher(Protocol):
         """The bytes that were sealed; None when anything was altered."""
         ...
 
+    def open_into(self, nonce: bytes, data: Bytes, context: bytes, out: memoryview) -> bool:
+        """The same into ``out``, ``TAG_SIZE`` shorter than ``data``; False when altered."""
+        ...
+
 
 class _AesGcm:
     def __init__(self, key: bytes) -> None:
@@ -50,6 +54,13 @@ class _AesGcm:
         except InvalidTag:
             return None
 
+    def open_into(self, nonce: bytes, data: Bytes, context: bytes, out: memoryview) -> bool:
+        try:
+            self._aead.decrypt_into(nonce, data, context, out)
+        except InvalidTag:
+            return False
+        return True
+
 
 class _Checksum:
     def seal(self, nonce: bytes, data: Bytes, context: bytes) -> bytes:
@@ -65,6 +76,11 @@ class _Checksum:
         if self._tag(nonce, body, context) != view[-TAG_SIZE:]:
             return None
         return bytes(body)
+
+    def open_into(self, nonce: bytes, data: Bytes, context: bytes, out: memoryview) -> bool:
+        view = memoryview(data)
+        out[:] = view[:-TAG_SIZE]
+        return self._tag(nonce, out, context) == view[-TAG_SIZE:]
 
     @staticmethod
     def _tag(nonce: bytes, data: Bytes, context: bytes) -> bytes:
