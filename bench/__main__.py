@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench import image as images
 from bench import ours, report
-from bench.contender import LIMIT, OURS, RACES, Sample
+from bench.contender import LEAST, LIMIT, OURS, RACES, Sample
 from bench.machine import available_memory, machine_facts
 from bench.measure import ROOT, BenchError
 from bench.peers import NAMES, peers
@@ -109,7 +109,7 @@ def _measure(
 ) -> Results:
     console.print(f"building the image in {work} …")
     image = images.build(work, images.QUICK if quick else images.FULL)
-    rivals = [peer for peer in peers(work, image) if peer.name in (LIMIT, *names)]
+    rivals = [peer for peer in peers(work, image) if peer.name in (LIMIT, LEAST, *names)]
     contenders = [ours.hypersdk(work / OURS, image), *rivals]
     scale = ours.QUICK if quick else ours.FULL
 

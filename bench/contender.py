@@ -17,6 +17,7 @@ PASSPHRASE = "benchmark"  # noqa: S105
 
 OURS = "hypersdk"
 LIMIT = "limit"
+LEAST = "least backup"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.contender import LIMIT, PASSPHRASE, Contender, Trial
+from bench.contender import LEAST, LIMIT, PASSPHRASE, Contender, Trial
 from bench.image import Image
 from bench.measure import Command, first_line, python_module
 
@@ -21,6 +21,7 @@ def peers(work: Path, image: Image) -> list[Contender]:
     """All peers, installed or not."""
     return [
         limit(work / "limit", image),
+        least_backup(work / "least-backup", image),
         restic(work / "restic", image),
         borg(work / "borg", image, sparse=False),
         borg(work / "borg-sparse", image, sparse=True),
@@ -38,6 +39,14 @@ def limit(folder: Path, image: Image) -> Contender:
         for measure, mode in (("first", "compress"), ("unchanged", "hash"))
     }
     return Contender(LIMIT, "", "zstd level 1, BLAKE3, all cores", folder, trials)
+
+
+def least_backup(folder: Path, image: Image) -> Contender:
+    """All the work on bytes that a first backup like ours is, and nothing else."""
+    packs = folder / "packs"
+    trial = Trial(python_module("bench.limit", "store", image.path, packs))
+    version = "keyed BLAKE3, zstd level 1, AES-256-GCM, packs named by BLAKE3 and written"
+    return Contender(LEAST, "", version, folder, {"first": trial}, stored=packs)
 
 
 def restic(folder: Path, image: Image) -> Contender:

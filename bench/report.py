@@ -51,6 +51,10 @@ CAVEATS = """\
   not encrypt, hash or deduplicate.
 - The limit program reads the allocated 1 MiB chunks on all cores, compresses or hashes them and
   drops the result. It writes nothing.
+- "least backup" is all the work on bytes that a first backup like ours consists of: read, name
+  every chunk by its hash, compress, encrypt, name the packs by their hash, write them. It keeps no
+  index and no map, checks nothing and commits nothing. What we take beyond it is the price of our
+  code; what it takes beyond the limit program is the price of naming, encrypting and writing.
 - `nbdcopy` reads everything through a socket and does nothing with it.
 - restic, and borg without `--sparse`, read holes as zeroes and write them at restore. That is how
   most call them, and part of their time. The rows of borg with `--sparse` are its better case.
