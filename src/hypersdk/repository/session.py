@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
+from hypersdk.datapath.handle import Handle
 from hypersdk.model.errors import Damaged, HyperSDKError, InvalidInput
 from hypersdk.model.instances import Definition
 from hypersdk.model.points import PointDisk, RestorePoint
@@ -254,7 +255,7 @@ class WriteSession:
                     raise lease_lost(self._store)
 
 
-class DiskSink:
+class DiskSink(Handle):
     """``BlockSink`` of one disk in a session; all handles share one map."""
 
     def __init__(
@@ -345,17 +346,6 @@ class DiskSink:
     def discard(self) -> None:
         """Give back the temporary file of the map."""
         self._map.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def follow(store: Store, vault: Vault, index: ChunkIndex) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
+from hypersdk.datapath.handle import Handle
 from hypersdk.model.errors import InvalidInput
 from hypersdk.model.extents import Extent, ExtentKind
 from hypersdk.model.points import PointDisk
@@ -14,7 +14,7 @@ from hypersdk.repository.reader import BlobReader, Wanted
 from hypersdk.repository.segments import DiskMap
 
 
-class PointSource:
+class PointSource(Handle):
     """``BlockSource`` of one disk of a restore point; all handles share one reader and map."""
 
     def __init__(self, disk: PointDisk, reader: BlobReader) -> None:
@@ -70,14 +70,3 @@ class PointSource:
 
     def close(self) -> None:
         """Nothing to give back: the repository owns reader and store."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from hypersdk.datapath.handle import Handle
 from hypersdk.drivers.mock.checkpoints import Checkpoints
 from hypersdk.drivers.mock.errors import native
 from hypersdk.drivers.mock.fleece import Fleece, FleecedFile, live
@@ -208,7 +209,7 @@ class MockDiskView:
         return ViewSource(self._moment, changed)
 
 
-class ViewSource:
+class ViewSource(Handle):
     """A ``BlockSource`` on one disk of a view.
 
     Listing extents costs as much as there are changes, and for a full read as much as the disk's
@@ -253,17 +254,6 @@ class ViewSource:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _asked(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         if self._changed is None:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
+from hypersdk.datapath.handle import Handle
 from hypersdk.drivers.mock import sparse
 from hypersdk.drivers.mock.checkpoints import Checkpoints
 from hypersdk.drivers.mock.errors import native
@@ -18,7 +17,7 @@ from hypersdk.drivers.mock.state import InstanceFolder, MockDefinition, MockDisk
 from hypersdk.model.errors import InstanceNotFound, InvalidInput
 
 
-class GuestDisk:
+class GuestDisk(Handle):
     """One disk as the guest sees it.
 
     Any number of handles, threads and processes may write at once; each call is one change. The
@@ -82,17 +81,6 @@ class GuestDisk:
             os.close(self._file)
             self._file = -1
             self._saver.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _change(self, offset: int, length: int, *, journal: bool) -> Iterator[None]:
