@@ -65,8 +65,8 @@ CAVEATS = """\
   and restore points are real, the packs are far fewer than with real data. Each run starts without
   a cache, prunes half of the points and collects twice, without the grace time between.
 - Where the place is tmpfs on a virtual machine, pages that the guest never touched cost the host's
-  time as well: the same restore, repeated in one process on the machine of the published page,
-  took between 1.5 s and 17 s of system time at 2.2 s to 2.9 s of user time. A restore writes most
+  time as well: five restores in a row, in one process on the machine of the published page, took
+  14.5, 16.7, 5.8, 4.3 and 3.6 s of system time at 2.4 to 2.9 s of user time. A restore writes most
   of all; compare the CPU column before comparing runs.
 - Peak memory is that of the largest single process of a run.
 """
