@@ -26,7 +26,7 @@ def serving(command: Sequence[str], socket: Path) -> Iterator[Server]:
     require(command[0])
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 10
-        while not socket.exists():
+        while not _listens(socket):
             assert process.poll() is None, "the server did not start"
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -34,6 +34,17 @@ def serving(command: Sequence[str], socket: Path) -> Iterator[Server]:
             yield Server(f"nbd+unix:///?socket={socket}", process)
         finally:
             process.kill()
+
+
+def _listens(socket: Path) -> bool:
+    """Between bind(2), which makes the file, and listen(2) connections are refused. Asked of the
+    kernel: to connect would take the place of the one client that some servers allow."""
+    accepting = 1 << 16  # linux/net.h: __SO_ACCEPTCON
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if fields[-1] == str(socket):
+            return bool(int(fields[3], 16) & accepting)
+    return False
 
 
 @contextlib.contextmanager

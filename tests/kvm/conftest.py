@@ -1,0 +1,3 @@
+"""The lab's fixtures for the lab's own tests."""
+
+from tests.kvm.fixtures import guest, lab, libvirtd  # noqa: F401
