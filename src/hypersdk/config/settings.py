@@ -47,6 +47,9 @@ class Settings(BaseSettings):
 
     #: Where copies of repository indexes are kept. Can be deleted at any time.
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("hypersdk"))
+    #: Where backups of running guests keep what the guest overwrites meanwhile, and sockets. On a
+    #: local file system that the hypervisor's user can reach.
+    scratch_dir: Path = Path("/var/tmp")  # noqa: S108 - folders in it are made with mkdtemp
     #: The repository that commands use when none is given: a path or ``s3://bucket/prefix``.
     repository: str | None = None
     #: Reference to the secret that opens the repository, such as ``env:NAME``; see ``secrets``.
@@ -60,7 +63,7 @@ class Settings(BaseSettings):
     #: Threads that read, compress and encrypt; None: as many as the machine has processors.
     workers: int | None = Field(default=None, ge=1, le=256)
 
-    @field_validator("cache_dir")
+    @field_validator("cache_dir", "scratch_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))

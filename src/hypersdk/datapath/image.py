@@ -51,12 +51,19 @@ def open_image(
 
 
 class ImageSource(WrappedSource):
-    """An inspected image, served read-only; the process ends with the last clone."""
+    """An inspected image, served read-only; the process ends with the last clone.
 
-    def __init__(self, info: ImageInfo) -> None:
-        server = ImageServer(spelled(info), info.path)
+    With ``bitmap``, the name of one of its persistent bitmaps, areas that it does not mark are
+    ``UNCHANGED``. While it is open QEMU's lock keeps every writer out, a starting guest as well.
+    """
+
+    def __init__(self, info: ImageInfo, bitmap: str | None = None) -> None:
+        self.bitmap = bitmap
+        server = ImageServer(spelled(info), info.path, bitmap=bitmap)
         try:
-            super().__init__(server.connected(lambda uri: NbdSource(uri, name=str(info.path))))
+            super().__init__(
+                server.connected(lambda uri: NbdSource(uri, bitmap, name=str(info.path)))
+            )
         except BaseException:
             server.kill()
             raise
@@ -141,6 +148,46 @@ class _NewImage:
 
     def _tidy(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ExistingImage(WrappedSink):
+    """An image that is changed in place through qemu-nbd; its bitmaps note what is written.
+
+    QEMU's lock keeps every other user out. `commit` ends it and waits until all is written.
+    """
+
+    def __init__(self, info: ImageInfo) -> None:
+        server = ImageServer(spelled(info), info.path, writable=True)
+        try:
+            super().__init__(server.connected(lambda uri: NbdSink(uri, name=str(info.path))))
+        except BaseException:
+            server.kill()
+            raise
+        self._uri_of = server.connected
+        self._server = Shared(server, ImageServer.kill)
+        self._name = str(info.path)
+        self._closed = False
+
+    def source(self) -> BlockSource:
+        """What it holds; closed before `commit`."""
+        return self._uri_of(lambda uri: NbdSource(uri, name=self._name))
+
+    def commit(self) -> None:
+        """Clones and sources must be closed before; only `close` may follow."""
+        self.flush()
+        self.inner.close()
+        self._server.value.end()
+
+    def clone(self) -> Self:
+        twin = super().clone()
+        self._server.hold()
+        return twin
+
+    def close(self) -> None:
+        self.inner.close()
+        if not self._closed:
+            self._closed = True
+            self._server.release()
 
 
 class ImageSink(WrappedSink):

@@ -99,6 +99,11 @@ def spelled(info: ImageInfo) -> str:
     return _spelled(info.node())
 
 
+def spelled_alone(path: Path, format: str) -> str:
+    """One image without its backing files, as a file name that qemu programs take."""
+    return _spelled(ImageInfo(path, format, 0).node(alone=True))
+
+
 def _inspect(
     path: Path, format: str | None, allowed: list[Path], above: tuple[Path, ...]
 ) -> ImageInfo:

@@ -51,8 +51,11 @@ wait $!
 class ImageServer:
     """Serves one image from construction to `end` or `kill`."""
 
-    def __init__(self, node: str, image: Path, *, writable: bool = False) -> None:
-        """``node`` is the image as a qemu file name; ``image`` its name for messages."""
+    def __init__(
+        self, node: str, image: Path, *, writable: bool = False, bitmap: str | None = None
+    ) -> None:
+        """``node`` is the image as a qemu file name; ``image`` its name for messages; ``bitmap``
+        one of its dirty bitmaps, to be offered to clients."""
         self._image = image
         self._folder = Path(tempfile.mkdtemp(prefix="hypersdk-"))  # mode 0700
         self._log = self._folder / "log"
@@ -64,13 +67,15 @@ class ImageServer:
                 hint="Set TMPDIR to a shorter one.",
             )
         try:
-            self._process = self._started(node, writable)
+            self._process = self._started(node, writable, bitmap)
         except BaseException:
             self._tidy()
             raise
 
-    def _started(self, node: str, writable: bool) -> subprocess.Popen[bytes]:
+    def _started(self, node: str, writable: bool, bitmap: str | None) -> subprocess.Popen[bytes]:
         mode = ["--discard=unmap"] if writable else ["--read-only"]
+        if bitmap is not None:
+            mode.append(f"--bitmap={bitmap}")
         command = [qemutools.need("qemu-nbd"), "--shared=0", *mode, node]
         limited = qemutools.limited(command, cpu_seconds=None, memory=MEMORY_MAX)
         with socket.socket(socket.AF_UNIX) as listener, open(self._log, "wb") as log:

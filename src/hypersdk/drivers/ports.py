@@ -15,12 +15,18 @@ one raises ``InstanceNotFound``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from hypersdk.datapath.ports import BlockSource
-from hypersdk.model.instances import Consistency, Definition, Disk, Instance
+from hypersdk.datapath.ports import BlockSink, BlockSource
+from hypersdk.model.checkpoints import Checkpoint, DiskBitmaps
+from hypersdk.model.instances import Consistency, Definition, Disk, Instance, InstanceEvent
+from hypersdk.model.machines import Display, GuestInfo, InstanceMetrics, Snapshot
+from hypersdk.model.progress import Reporter, silent
+from hypersdk.model.resources import Network, Pool, Volume
+from hypersdk.model.specs import DiskSpec, InstanceSpec, NicSpec
 
 
 class Inventory(Protocol):
@@ -35,16 +41,275 @@ class Inventory(Protocol):
         ...
 
 
+class Following(AbstractContextManager["Following"], Protocol):
+    """An inventory that the hypervisor's own events keep current."""
+
+    def instances(self) -> Mapping[str, Instance]:
+        """Name → instance as of the last event that arrived; costs no call to the hypervisor."""
+        ...
+
+    def next(self, timeout: float) -> InstanceEvent | None:
+        """The next event, or None after ``timeout`` seconds without one. Each comes once."""
+        ...
+
+
+class Events(Protocol):
+    """Be told what happens to instances."""
+
+    def follow(self) -> Following:
+        """Begin with all instances, read in one call. A lost connection makes ``next`` raise
+        HypervisorUnreachable; what was missed is not made up: follow anew."""
+        ...
+
+
 class Lifecycle(Protocol):
     """Run and stop instances."""
 
-    def start(self, name: str) -> None: ...
+    def create(self, spec: InstanceSpec) -> Instance:
+        """Make the disks that do not exist, and define the instance, stopped.
 
-    def stop(self, name: str) -> None: ...
-
-    def delete(self, name: str) -> None:
-        """Remove a stopped instance and its disks. Raises InvalidState while it runs."""
+        Raises AlreadyExists, InvalidInput; what was made is removed again on failure.
+        """
         ...
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        """``paused``: created with all devices, its processors halted until ``resume``."""
+        ...
+
+    def stop(self, name: str, *, force: bool = False, timeout: float = 60.0) -> None:
+        """Ask the guest to power down; ``force`` cuts the power at once.
+
+        Raises OperationTimeout when the guest still runs after ``timeout`` seconds. Nothing is
+        cut off then: stop again with ``force``.
+        """
+        ...
+
+    def pause(self, name: str) -> None: ...
+
+    def resume(self, name: str) -> None: ...
+
+    def reset(self, name: str) -> None:
+        """As the reset button: the guest is not asked. Raises InvalidState when it is stopped."""
+        ...
+
+    def delete(self, name: str, *, disks: bool = False) -> None:
+        """Remove a stopped instance; ``disks``: and the disks that only it uses.
+
+        Raises InvalidState while it runs.
+        """
+        ...
+
+
+class Clones(Protocol):
+    """Make instances from instances."""
+
+    def clone(self, name: str, new: str, *, linked: bool = False) -> Instance:
+        """A stopped copy of a stopped instance, with an identity and MAC addresses of its own.
+
+        ``linked``: its disks hold only what differs; the original must not run or change any more,
+        and is made a template. Raises InvalidState, AlreadyExists.
+        """
+        ...
+
+    def make_template(self, name: str) -> None:
+        """Mark a stopped instance as one to clone from; it cannot be started until unmarked."""
+        ...
+
+    def unmake_template(self, name: str) -> None:
+        """Raises InvalidState while linked clones depend on its disks."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Points in time that the hypervisor itself keeps."""
+
+    def create(
+        self,
+        name: str,
+        snapshot: str,
+        *,
+        memory: bool = False,
+        quiesce: bool = False,
+        description: str = "",
+    ) -> Snapshot:
+        """``memory``: with the running state, so that reverting resumes there; otherwise disks
+        only. ``quiesce``: filesystems are frozen by the guest agent, or it fails.
+
+        Raises AlreadyExists, InvalidState, HypervisorError.
+        """
+        ...
+
+    def snapshots(self, name: str) -> Sequence[Snapshot]:
+        """Parents before children; ``parent`` makes it a tree."""
+        ...
+
+    def revert(self, name: str, snapshot: str) -> None:
+        """The instance as it was then; what happened since is lost. Raises NotFound."""
+        ...
+
+    def delete(self, name: str, snapshot: str, *, children: bool = False) -> None:
+        """Forget a snapshot, its content flows into what follows. Raises NotFound."""
+        ...
+
+
+class Metrics(Protocol):
+    """What instances use, in one call for all."""
+
+    def metrics(self, names: Collection[str] | None = None) -> Sequence[InstanceMetrics]:
+        """Counters since each instance was started; all instances when ``names`` is None."""
+        ...
+
+
+class SerialStream(AbstractContextManager["SerialStream"], Protocol):
+    """Both directions of a serial line. One thread reads, another may write."""
+
+    def read(self, timeout: float) -> bytes:
+        """What arrived, at most 64 KiB; empty after ``timeout`` seconds of silence. Raises
+        HypervisorError once the line is closed."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+
+
+class Console(Protocol):
+    """See what a person in front of the machine would see."""
+
+    def display(self, name: str) -> Display:
+        """Where its screen can be watched. Raises InvalidState when it is stopped, NotFound when
+        it has none."""
+        ...
+
+    def serial(self, name: str) -> SerialStream:
+        """Its first serial line; whoever held it before loses it. Raises InvalidState, NotFound."""
+        ...
+
+    def screenshot(self, name: str) -> bytes:
+        """A PNG of its screen. Raises InvalidState when it is stopped."""
+        ...
+
+    def send_keys(self, name: str, keys: Sequence[str]) -> None:
+        """Press keys at once and release them: ``("ctrl", "alt", "delete")``, ``("a",)``.
+
+        Names are Linux's without ``KEY_``, in small letters. Raises InvalidInput.
+        """
+        ...
+
+
+class GuestAgent(Protocol):
+    """Speak with the agent inside the guest. All raise GuestAgentMissing when none answers."""
+
+    def ping(self, name: str) -> None:
+        """Returns when the agent answers."""
+        ...
+
+    def info(self, name: str) -> GuestInfo: ...
+
+    def freeze(self, name: str, mountpoints: Sequence[str] = ()) -> int:
+        """Freeze filesystems (all when none is named); how many were frozen. Whoever calls this
+        thaws, also after a failure: a frozen guest hangs."""
+        ...
+
+    def thaw(self, name: str) -> int:
+        """How many filesystems were thawed. Thawing twice is no error."""
+        ...
+
+
+class Hotplug(Protocol):
+    """Change the devices of an instance, running or stopped; the change outlives a restart."""
+
+    def attach_disk(self, name: str, disk: DiskSpec) -> Disk:
+        """Raises AlreadyExists when the name of the disk is taken."""
+        ...
+
+    def detach_disk(self, name: str, disk: str) -> None:
+        """Its content stays. Raises NotFound; OperationTimeout when the guest does not let go."""
+        ...
+
+    def attach_nic(self, name: str, nic: NicSpec) -> str:
+        """The MAC address it got."""
+        ...
+
+    def detach_nic(self, name: str, mac: str) -> None: ...
+
+    def set_vcpus(self, name: str, count: int) -> None:
+        """Raises LimitExceeded above what the instance was defined with room for."""
+        ...
+
+    def set_memory(self, name: str, size: int) -> None:
+        """Bytes. Raises LimitExceeded above what the instance was defined with room for."""
+        ...
+
+    def insert_media(self, name: str, image: str, drive: str | None = None) -> str:
+        """Put an ISO image into a CD drive (the first when None); the drive's name."""
+        ...
+
+    def eject_media(self, name: str, drive: str | None = None) -> None: ...
+
+
+class LiveMigration(Protocol):
+    """Move a running instance to another host of the same kind while it runs."""
+
+    def migrate(
+        self,
+        name: str,
+        destination: str,
+        *,
+        copy_disks: bool = False,
+        bandwidth: int | None = None,
+        reporter: Reporter = silent,
+    ) -> None:
+        """``destination``: URL of the other hypervisor. ``copy_disks``: disks are not shared and
+        are copied along. ``bandwidth``: bytes per second. After a failure the instance runs on
+        where it was. Raises InvalidState, HypervisorError, Interrupted."""
+        ...
+
+
+class Storage(Protocol):
+    """Where disks can be kept."""
+
+    def pools(self) -> Sequence[Pool]: ...
+
+    def pool(self, name: str) -> Pool:
+        """Raises NotFound."""
+        ...
+
+    def create_pool(self, name: str, folder: str) -> Pool:
+        """A folder as a pool, started, and started again with its host. Raises AlreadyExists."""
+        ...
+
+    def delete_pool(self, name: str) -> None:
+        """Forget a pool; the files in its folder stay."""
+        ...
+
+    def volumes(self, pool: str) -> Sequence[Volume]: ...
+
+    def create_volume(self, pool: str, name: str, size: int, format: str = "qcow2") -> Volume:
+        """Raises AlreadyExists, LimitExceeded."""
+        ...
+
+    def resize_volume(self, pool: str, name: str, size: int) -> Volume:
+        """Raises InvalidInput for less than it has: what is behind the end would be lost."""
+        ...
+
+    def delete_volume(self, pool: str, name: str) -> None:
+        """Raises InvalidState while an instance uses it."""
+        ...
+
+
+class Networks(Protocol):
+    """What NICs can be connected to."""
+
+    def networks(self) -> Sequence[Network]: ...
+
+    def create_network(self, network: Network) -> Network:
+        """Define and start. Raises AlreadyExists."""
+        ...
+
+    def start_network(self, name: str) -> None: ...
+
+    def stop_network(self, name: str) -> None: ...
+
+    def delete_network(self, name: str) -> None: ...
 
 
 class DiskView(Protocol):
@@ -95,20 +360,171 @@ class BackupView(AbstractContextManager["BackupView"], Protocol):
     @property
     def definition(self) -> Definition | None: ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is not in this view though a person may count on it: TPM state, for example."""
+        ...
+
+    def confirm(self) -> None:
+        """Called when all disks were read, before the restore point is committed.
+
+        Raises HypervisorError when the hypervisor could not keep the moment until now: what was
+        read may then be of several moments.
+        """
+        ...
+
     def keep_checkpoints(self) -> None:
         """Keep the checkpoints of this view; older ones that nobody can use go."""
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """How to begin a view."""
+
+    #: Disks that are left out; their names.
+    exclude: frozenset[str] = frozenset()
+    #: Have the guest agent freeze filesystems for the moment of the view, when it answers.
+    freeze: bool = True
+    #: Names of checkpoints begin with it. Series other than ours are numbered: ``virtnbdbackup.0``.
+    series: str = "hypersdk"
+    #: Path of the unix socket through which disks are read; empty: in a private folder.
+    socket: str = ""
+
+
 class Disks(Protocol):
     """Read the disks of instances."""
 
-    def view(self, name: str, since: Mapping[str, str]) -> BackupView:
+    def view(
+        self, name: str, since: Mapping[str, str], options: ViewOptions | None = None
+    ) -> BackupView:
         """Begin reading an instance. ``since``: disk name → checkpoint token of the last point.
 
         A token that is unknown, damaged, or belongs to another disk or size is not an error: that
-        disk is read in full and says why.
+        disk is read in full and says why. Raises HypervisorError for a disk that cannot be read
+        (exclude it), InvalidState when another backup of the instance is under way.
         """
+        ...
+
+    def rewrite(self, name: str) -> Rewriting:
+        """Begin writing the disks of a stopped instance in place; it cannot be started meanwhile.
+
+        Raises InvalidState while it runs.
+        """
+        ...
+
+
+class Rewriting(AbstractContextManager["Rewriting"], Protocol):
+    """The disks of a stopped instance, open for changes. What was written stays, whatever
+    happens; changed-block records note it like writes of the guest."""
+
+    @property
+    def disks(self) -> Sequence[Disk]:
+        """With NVRAM, kernel and initrd where the instance has them."""
+        ...
+
+    def source(self, disk: str) -> BlockSource:
+        """What the disk holds now."""
+        ...
+
+    def sink(self, disk: str) -> BlockSink: ...
+
+
+class Checkpoints(Protocol):
+    """The hypervisor's records of changed blocks, as a person looks after them."""
+
+    def checkpoints(self, name: str) -> Sequence[Checkpoint]:
+        """Oldest first, also those of other programs."""
+        ...
+
+    def bitmaps(self, name: str) -> Sequence[DiskBitmaps]:
+        """What the disks themselves record, disk by disk."""
+        ...
+
+    def delete(self, name: str, checkpoint: str) -> None:
+        """Remove a checkpoint and its bitmaps, in whatever state the instance is.
+
+        Raises NotFound when there is neither a checkpoint nor a bitmap of this name.
+        """
+        ...
+
+    def forget(self, name: str, checkpoint: str) -> None:
+        """Remove the checkpoint, leave its bitmaps. Raises NotFound."""
+        ...
+
+    def remove_bitmap(self, name: str, bitmap: str) -> None:
+        """Remove bitmaps of a name from all disks, also those without a checkpoint.
+
+        Raises NotFound, and InvalidState while a checkpoint still needs it.
+        """
+        ...
+
+
+class Leftovers(Protocol):
+    """What runs that were killed left on the hypervisor."""
+
+    def reap(self, *, dry_run: bool = False) -> Sequence[str]:
+        """Clean up after dead runs (jobs, scratch files, sockets, checkpoints of points that were
+        not committed, frozen filesystems); a line for each. Never touches runs that are alive."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """As what, and where, an instance is to be restored."""
+
+    #: Its name; empty: the one it had.
+    name: str = ""
+    #: Give NICs new MAC addresses. None: when the original is still there. The instance's own
+    #: identity is kept unless another instance has it.
+    new_macs: bool | None = None
+    #: Storage pool for the disks; empty: ``folder``.
+    pool: str = ""
+    #: Folder for the disks; empty, without a pool: where they were.
+    folder: str = ""
+    #: Network or bridge as it was called → as it is called here.
+    networks: Mapping[str, str] = field(default_factory=dict)
+    #: Replace an instance of this name, and files at the places of the disks.
+    overwrite: bool = False
+    #: No NIC has a link: the guest can reach nothing and nobody can reach it.
+    isolated: bool = False
+
+
+class Building(AbstractContextManager["Building"], Protocol):
+    """An instance that is being built. Leaving the context without ``commit`` removes all of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def path(self, disk: str) -> str:
+        """Where a disk is going to be."""
+        ...
+
+    def sink(self, disk: str) -> BlockSink:
+        """A fresh disk to write. Flushed and closed by the caller before ``commit``."""
+        ...
+
+    def commit(self) -> Instance:
+        """Make the disks durable, give them their names, define the instance, stopped."""
+        ...
+
+
+class Provisioning(Protocol):
+    """Bring instances into being from what a restore point holds."""
+
+    def build(
+        self, definition: Definition, disks: Sequence[Disk], placement: Placement
+    ) -> Building:
+        """Check everything that can be checked before bytes are copied; change nothing yet.
+
+        Raises AlreadyExists naming what is in the way, NotFound for a pool or network that is not
+        here, InvalidInput for a definition of another kind of hypervisor.
+        """
+        ...
+
+    def discard(self, name: str, files: Sequence[str]) -> None:
+        """Remove an instance that was built for a while, running or not, with the files that were
+        made for it. What is gone already is no error."""
         ...
 
 
@@ -129,11 +545,67 @@ class Hypervisor(Protocol):
     @property
     def disks(self) -> Disks | None: ...
 
+    @property
+    def checkpoints(self) -> Checkpoints | None: ...
+
+    @property
+    def provisioning(self) -> Provisioning | None: ...
+
+    @property
+    def leftovers(self) -> Leftovers | None: ...
+
+    @property
+    def events(self) -> Events | None: ...
+
+    @property
+    def snapshots(self) -> Snapshots | None: ...
+
+    @property
+    def clones(self) -> Clones | None: ...
+
+    @property
+    def metrics(self) -> Metrics | None: ...
+
+    @property
+    def console(self) -> Console | None: ...
+
+    @property
+    def guest_agent(self) -> GuestAgent | None: ...
+
+    @property
+    def hotplug(self) -> Hotplug | None: ...
+
+    @property
+    def live_migration(self) -> LiveMigration | None: ...
+
+    @property
+    def storage(self) -> Storage | None: ...
+
+    @property
+    def networks(self) -> Networks | None: ...
+
     def close(self) -> None: ...
 
 
 #: Names of the parts, in the order in which people ask for them.
-PARTS = ("inventory", "lifecycle", "disks")
+PARTS = (
+    "inventory",
+    "events",
+    "lifecycle",
+    "clones",
+    "snapshots",
+    "disks",
+    "checkpoints",
+    "provisioning",
+    "leftovers",
+    "metrics",
+    "console",
+    "guest_agent",
+    "hotplug",
+    "live_migration",
+    "storage",
+    "networks",
+)
 
 
 def capabilities(hypervisor: Hypervisor) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.throttle import Throttled, TokenBucket
-from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor
+from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor, ViewOptions
 from hypersdk.flows.audit import Rereading, lying_chunks
 from hypersdk.flows.views import ImageView
 from hypersdk.model.errors import Damaged, HypervisorError, InvalidInput
@@ -54,6 +54,14 @@ class BackupOptions:
     image_format: str | None = None
     #: Files and folders that an image may name as its backing files.
     allow_backing: tuple[Path, ...] = ()
+    #: Disks of an instance that are left out.
+    exclude: frozenset[str] = frozenset()
+    #: Have the guest agent freeze filesystems for the moment of the backup, when it answers.
+    freeze: bool = True
+    #: Series of checkpoints that this backup goes on with; see `drivers.ports.ViewOptions`.
+    series: str = "hypersdk"
+    #: Unix socket through which a running instance is read; empty: in a private folder.
+    socket: str = ""
 
     def __post_init__(self) -> None:
         if self.locked_until is not None and self.locked_until.tzinfo is None:
@@ -103,8 +111,17 @@ def backup_instance(
     with (cancel or CancelToken()).scope():
         previous = repository.latest(instance)
         since = {} if options.full else _tokens(previous)
-        view = hypervisor.disks.view(instance, since)
+        view = hypervisor.disks.view(instance, since, _view_options(options))
         return _back_up(repository, view, hypervisor.url, previous, options, reporter, cancel)
+
+
+def _view_options(options: BackupOptions) -> ViewOptions:
+    return ViewOptions(
+        exclude=options.exclude,
+        freeze=options.freeze,
+        series=options.series,
+        socket=options.socket,
+    )
 
 
 def _tokens(previous: RestorePoint | None) -> dict[str, str]:
@@ -127,6 +144,7 @@ def _back_up(
         time_begun, identity = repository.clock(), new_point_id()
         task = _DiskTask(repository, session, options, reporter, cancel, name)
         disks = [task.run(disk_view, previous) for disk_view in view.disks]
+        view.confirm()
         point = RestorePoint(
             id=identity,
             instance=name,
@@ -142,11 +160,20 @@ def _back_up(
             locked_until=options.locked_until,
             previous=previous.digest if previous else b"",
             definition_kind=view.definition.kind if view.definition else "",
-            warnings=tuple(task.warnings),
+            warnings=(*view.warnings, *task.warnings, *_missing(previous, disks, options)),
         )
         committed = session.commit(point, view.definition)
         view.keep_checkpoints()
         return committed
+
+
+def _missing(
+    previous: RestorePoint | None, disks: Sequence[PointDisk], options: BackupOptions
+) -> list[str]:
+    """A disk that is gone is worth a word: it may have been detached by mistake."""
+    before = {disk.name for disk in previous.disks} if previous else set()
+    gone = sorted(before - {disk.name for disk in disks} - options.exclude)
+    return [f"{name} was in the last restore point and is no disk any more" for name in gone]
 
 
 def _protected(repository: Repository, point: RestorePoint) -> RestorePoint | None:
@@ -234,6 +261,7 @@ class _DiskTask:
             chunk_size=chunk_size,
             segments=segments,
             format=view.disk.format,
+            purpose=view.disk.purpose,
             checkpoint=view.checkpoint,
             incremental=inherit,
             reason=reason,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.image import create_image
 from hypersdk.datapath.observed import Observed, ObservedSink
 from hypersdk.datapath.pipeline import copy
-from hypersdk.datapath.ports import BlockSource
+from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.throttle import Throttled, TokenBucket
 from hypersdk.model.errors import HyperSDKError, Interrupted, InvalidInput, PartialFailure
+from hypersdk.model.instances import Purpose
 from hypersdk.model.points import PointDisk, RestorePoint
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.units import MIB
@@ -99,7 +101,11 @@ def restore(
 def _targets(
     point: RestorePoint, to: Path, disk: str | None, image_format: str
 ) -> list[tuple[PointDisk, Path]]:
-    chosen = point.disks if disk is None else (disk_named(point, disk),)
+    chosen: Sequence[PointDisk]
+    if disk is None:
+        chosen = [each for each in point.disks if each.purpose is Purpose.DISK]
+    else:
+        chosen = [disk_named(point, disk)]
     if len(chosen) == 1 and not to.is_dir():
         return [(chosen[0], to)]
     if to.exists() and not to.is_dir():
@@ -130,25 +136,43 @@ def _restore_disk(
     reporter: Reporter,
     token: CancelToken,
 ) -> RestoredDisk:
+    with create_image(path, disk.size, options.format, options.overwrite) as image:
+        restored = write_disk(repository, point, disk, image, path, options, reporter, token)
+        image.commit()
+    return restored
+
+
+def write_disk(
+    repository: Repository,
+    point: RestorePoint,
+    disk: PointDisk,
+    sink: BlockSink,
+    path: Path,
+    options: RestoreOptions,
+    reporter: Reporter,
+    token: CancelToken,
+) -> RestoredDisk:
+    """Copy one disk into a fresh sink; ``path`` is where that is going to be found."""
     began = time.monotonic()
     counters = Counters()
-    remote = repository.store.latency_bound
-    workers = options.workers or (REMOTE_WORKERS if remote else os.cpu_count() or 2)
     source: BlockSource = Observed(repository.source(point, disk), counters)
     if options.throttle:
         source = Throttled(source, TokenBucket(options.throttle))
     with (
         Cancellable(source, token) as readable,
-        create_image(path, disk.size, options.format, options.overwrite) as image,
+        ProgressTicker(f"{point.instance}/{disk.name}", disk.size, counters, reporter),
     ):
-        with ProgressTicker(f"{point.instance}/{disk.name}", disk.size, counters, reporter):
-            copy(
-                readable,
-                ObservedSink(image, counters),
-                request_size=REQUEST_SIZE,
-                workers=workers,
-            )
-        image.commit()
+        copy(
+            readable,
+            ObservedSink(sink, counters),
+            request_size=REQUEST_SIZE,
+            workers=options.workers or usual_workers(repository),
+        )
     return RestoredDisk(
         path, disk.name, disk.size, counters.amounts.stored, time.monotonic() - began
     )
+
+
+def usual_workers(repository: Repository) -> int:
+    """Threads that read from a repository."""
+    return REMOTE_WORKERS if repository.store.latency_bound else os.cpu_count() or 2

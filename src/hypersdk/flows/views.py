@@ -48,6 +48,13 @@ class ImageView:
     def definition(self) -> Definition | None:
         return None
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        return ()
+
+    def confirm(self) -> None:
+        """There is nobody who would know."""
+
     def keep_checkpoints(self) -> None:
         """There are none."""
 

@@ -30,6 +30,8 @@
     │   └── LeaseLost                      HTTP 409   retryable: run the backup again
     └── HypervisorError                    HTTP 502
         ├── HypervisorUnreachable          HTTP 503   retryable
+        ├── OperationTimeout               HTTP 504   the guest or hypervisor did not do it in time
+        ├── GuestAgentMissing              HTTP 409   no agent answers inside the guest
         └── LimitExceeded                  HTTP 507   the hypervisor has no room
 
 A message says what happened and on what; ``hint`` says what to do next.
@@ -218,6 +220,18 @@ class HypervisorUnreachable(HypervisorError):
 
     http_status = 503
     retryable = True
+
+
+class OperationTimeout(HypervisorError):
+    """It was begun and did not end in time; the instance is as the hypervisor shows it."""
+
+    http_status = 504
+
+
+class GuestAgentMissing(HypervisorError):
+    """No agent is installed in the guest, or it does not answer."""
+
+    http_status = 409
 
 
 class LimitExceeded(HypervisorError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 
 
@@ -40,9 +41,21 @@ class Consistency(Enum):
     FILESYSTEM = "filesystem"
 
 
+class Purpose(Enum):
+    """What a guest uses bytes for that are kept with its restore points."""
+
+    #: A block device.
+    DISK = "disk"
+    #: Variables of the UEFI firmware.
+    NVRAM = "nvram"
+    #: Files of a direct boot, without a boot loader.
+    KERNEL = "kernel"
+    INITRD = "initrd"
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A block device of an instance."""
+    """A block device of an instance, or another file that it cannot boot without."""
 
     #: Name within the instance, unique there: ``vda``.
     name: str
@@ -52,6 +65,7 @@ class Disk:
     format: str = "raw"
     #: Where the hypervisor keeps it; empty when it will not say.
     path: str = ""
+    purpose: Purpose = Purpose.DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +90,26 @@ class Instance:
     memory: int
     disks: tuple[Disk, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class EventKind(Enum):
+    """What happened to an instance."""
+
+    DEFINED = "defined"
+    REMOVED = "removed"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEvent:
+    """The hypervisor says that something happened."""
+
+    kind: EventKind
+    id: str
+    name: str
+    #: State after the event.
+    state: InstanceState
+    #: When we heard of it, UTC.
+    time: datetime
+    #: The hypervisor's own words.
+    detail: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from hypersdk.model.instances import Consistency
+from hypersdk.model.instances import Consistency, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class PointDisk:
     segments: tuple[bytes, ...]
     #: Format of the source, to offer the same at restore.
     format: str = "raw"
+    purpose: Purpose = Purpose.DISK
     #: Token of the hypervisor's checkpoint taken with this point; None: next run reads in full.
     checkpoint: str | None = None
     #: True when only changed blocks were read.

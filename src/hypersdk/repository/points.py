@@ -11,7 +11,7 @@ from blake3 import blake3
 from ulid import ULID
 
 from hypersdk.model.errors import Damaged
-from hypersdk.model.instances import Consistency, Definition
+from hypersdk.model.instances import Consistency, Definition, Purpose
 from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
 from hypersdk.repository.format import ID_SIZE, Kind, dump, is_chunk_size, load, unwrap, wrap
 from hypersdk.repository.segments import segment_count
@@ -93,6 +93,7 @@ def committed(point: RestorePoint, info: ObjectInfo, data: bytes) -> RestorePoin
 def _encode_disk(disk: PointDisk) -> dict[str, Any]:
     body = asdict(disk)
     body["segments"] = b"".join(disk.segments)
+    body["purpose"] = disk.purpose.value
     return body
 
 
@@ -106,6 +107,7 @@ def _decode_disk(body: Mapping[str, Any]) -> PointDisk:
     segments = tuple(bytes(ids[at : at + ID_SIZE]) for at in range(0, len(ids), ID_SIZE))
     statistics = DiskStatistics(**_known(DiskStatistics, body["statistics"]))
     known = _known(PointDisk, body)
+    known["purpose"] = Purpose(body.get("purpose", Purpose.DISK.value))
     return PointDisk(**{**known, "segments": segments, "statistics": statistics})
 
 

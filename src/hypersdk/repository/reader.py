@@ -65,6 +65,10 @@ class BlobReader:
         """The raw bytes of a chunk or segment. Raises Damaged, ObjectMissing, KeyRequired."""
         return self._first_good(identity, self._index.find(identity))
 
+    def is_content(self, identity: bytes, data: memoryview) -> bool:
+        """Whether a chunk of this id holds ``data``; nothing is fetched."""
+        return self._vault.chunk_id(data) == identity
+
     def read_all(self, wanted: Sequence[Wanted]) -> None:
         """Read several chunks into their buffers, neighbours in a pack together."""
         places = [(want, self._index.find(want.id)) for want in wanted]

@@ -41,6 +41,10 @@ class PointSource(Handle):
             high = min(end, (chunk + count) * chunk_size)
             yield Extent(low, high - low, ExtentKind.ZERO if zero else ExtentKind.DATA)
 
+    def holds(self, offset: int, data: memoryview) -> bool:
+        """Whether the whole chunk at ``offset`` has this content, by its id: nothing is fetched."""
+        return self._reader.is_content(self._map.id_at(offset // self.disk.chunk_size), data)
+
     def readinto(self, offset: int, buffer: memoryview) -> None:
         end = offset + len(buffer)
         if offset < 0 or end > self.size:

@@ -13,8 +13,10 @@ from hypersdk.drivers.mock.checkpoints import Checkpoints
 from hypersdk.drivers.mock.errors import native
 from hypersdk.drivers.mock.fleece import Fleece, FleecedFile, live
 from hypersdk.drivers.mock.journal import RunSet, split_bytes
+from hypersdk.drivers.mock.rewriting import MockRewriting
 from hypersdk.drivers.mock.state import InstanceFolder, MockDefinition, MockDisk, Root
-from hypersdk.model.errors import DataPathError
+from hypersdk.drivers.ports import ViewOptions
+from hypersdk.model.errors import DataPathError, NotFound
 from hypersdk.model.extents import Extent, ExtentKind
 from hypersdk.model.instances import Consistency, Definition, Disk, Instance, InstanceState
 
@@ -27,8 +29,11 @@ class MockDisks:
     def __init__(self, root: Root) -> None:
         self._root = root
 
-    def view(self, name: str, since: Mapping[str, str]) -> MockBackupView:
+    def view(
+        self, name: str, since: Mapping[str, str], options: ViewOptions | None = None
+    ) -> MockBackupView:
         """All disks at this moment, which is also the moment of a new checkpoint."""
+        options = options or ViewOptions()
         folder = self._root.find(name)
         with folder.locked(), native(f"begin a backup of '{name}'"):
             content = folder.definition_bytes()
@@ -42,7 +47,12 @@ class MockDisks:
             }
             checkpoint = checkpoints.begin(definition.disks)
             fleece = Fleece(folder.path / "views" / checkpoint, definition.disks)
-            return MockBackupView(folder, content, checkpoints, checkpoint, fleece, changes)
+            view = MockBackupView(folder, content, checkpoints, checkpoint, fleece, changes)
+            return view.without(options.exclude)
+
+    def rewrite(self, name: str) -> MockRewriting:
+        """See the port."""
+        return MockRewriting(self._root.find(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,26 @@ class MockBackupView:
             for observed, disk in zip(self._instance.disks, definition.disks, strict=True)
         )
 
+    def without(self, exclude: frozenset[str]) -> Self:
+        """Leave out these disks. Raises NotFound for one that is not there."""
+        if missing := exclude - {view.disk.name for view in self._disks}:
+            self.__exit__(None, None, None)
+            raise NotFound(
+                f"'{self._instance.name}' has no disk {', '.join(sorted(missing))} to exclude"
+            )
+        self._disks = tuple(view for view in self._disks if view.disk.name not in exclude)
+        return self
+
     @property
     def instance(self) -> Instance:
         return self._instance
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return ()
+
+    def confirm(self) -> None:
+        """Views keep their moment by themselves."""
 
     @property
     def disks(self) -> Sequence[MockDiskView]:

@@ -45,6 +45,21 @@ def connect(url: str) -> MockHypervisor:
 class MockHypervisor:
     """One folder. Any number of objects, threads and processes may use it at once."""
 
+    # What nothing here stands behind: processes, screens, networks.
+    checkpoints: None = None
+    provisioning: None = None
+    leftovers: None = None
+    events: None = None
+    snapshots: None = None
+    clones: None = None
+    metrics: None = None
+    console: None = None
+    guest_agent: None = None
+    hotplug: None = None
+    live_migration: None = None
+    storage: None = None
+    networks: None = None
+
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._root = Root(self._path)

@@ -4,8 +4,9 @@
 
     ROOT/hypervisor.json                  marks the folder as ours
     ROOT/hypervisor.lock                  held while instances come and go
+    ROOT/kept/<disk id>.raw               disks of deleted instances that were to be kept
     ROOT/<instance>/definition.json       name, id, processors, memory, tags, disks
-    ROOT/<instance>/state.json            running or stopped
+    ROOT/<instance>/state.json            running, paused, stopped or crashed
     ROOT/<instance>/lock                  held by each guest write and each change of state
     ROOT/<instance>/disks/<disk id>.raw   sparse
     ROOT/<instance>/checkpoints/…         see checkpoints.py
@@ -220,9 +221,16 @@ class Root:
             draft.path.rename(folder.path)
         return folder
 
-    def remove(self, folder: InstanceFolder) -> None:
+    def remove(self, folder: InstanceFolder, *, keep_disks: bool) -> None:
         """Delete an instance whose lock the caller holds; it disappears at once."""
         with native(f"delete {folder.path}"), self._changing():
+            if keep_disks:
+                kept = self.path / "kept"
+                kept.mkdir(mode=0o700, exist_ok=True)
+                for disk in folder.definition().disks:
+                    # A second name first: killed here, the instance is as it was.
+                    (kept / f"{disk.id}.raw").unlink(missing_ok=True)
+                    (kept / f"{disk.id}.raw").hardlink_to(folder.disk_path(disk))
             gone = self.path / f".gone-{folder.definition().id}"
             folder.path.rename(gone)
             shutil.rmtree(gone)

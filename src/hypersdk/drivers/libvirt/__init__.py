@@ -1,0 +1,1 @@
+"""KVM through libvirt: ``libvirt+qemu:///system``, and whatever else libvirt connects to."""
