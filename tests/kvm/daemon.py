@@ -64,6 +64,9 @@ for place in /var/lib/swtpm-localca /var/log/swtpm; do
     chmod --reference="$place" "$folder/swtpm/${place##*/}"
     mount --bind "$folder/swtpm/${place##*/}" "$place"
 done
+# libvirt's locks on consoles hold a process id, which means another process in another namespace.
+mkdir -p /run/lock
+mount -t tmpfs locks /run/lock
 # Domains are emulated everywhere, so that runs compare. And a /dev/kvm that libvirt's probe may
 # open and libvirt-qemu may not, as without udev, makes it probe QEMU at every turn, for 10 s.
 if [ -e /dev/kvm ]; then

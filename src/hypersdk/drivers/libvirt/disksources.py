@@ -15,8 +15,9 @@ from hypersdk.model.instances import Disk
 
 #: Devices that hold data of the guest; CD and floppy drives hold media.
 _DEVICES = ("disk", "lun")
-#: A qcow2 header begins with this and the version; only version 3 keeps bitmaps.
-_QCOW2 = struct.Struct(">4sI")
+#: A qcow2 header: magic, version (only version 3 keeps bitmaps), number of internal snapshots
+#: (docs/interop/qcow2.txt of QEMU).
+_QCOW2 = struct.Struct(">4sI52xI")
 _QCOW2_MAGIC = b"QFI\xfb"
 
 
@@ -43,14 +44,25 @@ class DiskSource:
 
         Where the header cannot be read (another host, another user), libvirt will say.
         """
-        if self.format != "qcow2":
-            return False
+        return self.format == "qcow2" and self._header()[0] != 2
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether there are internal snapshots in it: reverting to one changes the disk without
+        marking any bitmap. libvirt does not know those that were made without it."""
+        return self._header()[1] > 0
+
+    def _header(self) -> tuple[int, int]:
+        """Version and number of snapshots; zeroes where there is no such header to read."""
         try:
             with open(self.path, "rb") as file:
                 head = file.read(_QCOW2.size)
         except OSError:
-            return True
-        return len(head) < _QCOW2.size or _QCOW2.unpack(head) != (_QCOW2_MAGIC, 2)
+            return 0, 0
+        if self.format != "qcow2" or len(head) < _QCOW2.size:
+            return 0, 0
+        magic, version, snapshots = _QCOW2.unpack(head)
+        return (version, snapshots) if magic == _QCOW2_MAGIC else (0, 0)
 
     def disk(self) -> Disk:
         return Disk(self.name, self.size, self.format, self.path)

@@ -10,6 +10,7 @@ import libvirt
 
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.errors import native
+from hypersdk.drivers.libvirt.filesystems import thaw
 from hypersdk.drivers.libvirt.records import remove_checkpoint
 from hypersdk.drivers.libvirt.translate import parsed
 from hypersdk.drivers.libvirt.workplace import DeadWorkplace, dead_workplaces
@@ -48,15 +49,20 @@ def clean(connection: Connection, workplace: DeadWorkplace, *, dry_run: bool = F
     except NotFound:
         domain = None
     steps = _steps(domain, workplace) if domain is not None else []
-    steps.append((f"{record.name}: removed {workplace.folder}", workplace.remove))
     done: list[str] = []
+    whole = True
     for line, step in steps:
-        if not dry_run:
-            try:
+        try:
+            if not dry_run:
                 step()
-            except HyperSDKError as error:
-                return [*done, f"{record.name}: {error.message}; left for later"]
-        done.append(line)
+            done.append(line)
+        except HyperSDKError as error:
+            done.append(f"{record.name}: {error.message}; left for later")
+            whole = False
+    if whole:
+        done.append(f"{record.name}: removed {workplace.folder}")
+        if not dry_run:
+            workplace.remove()
     return done
 
 
@@ -66,8 +72,8 @@ def _steps(
     """In the order that hurts the guest least: thaw first."""
     record = workplace.record
     steps: list[tuple[str, Callable[[], object]]] = []
-    if record.frozen and domain.isActive():
-        steps.append((f"{record.name}: thawed its filesystems", lambda: _thaw(domain)))
+    if record.frozen and domain.ID() == record.run:
+        steps.append((f"{record.name}: thawed its filesystems", lambda: thaw(domain)))
     if has_job(domain, workplace.folder):
         steps.append((f"{record.name}: ended its backup job", lambda: end_job(domain)))
     if record.checkpoint:
@@ -78,11 +84,6 @@ def _steps(
             )
         )
     return steps
-
-
-def _thaw(domain: libvirt.virDomain) -> None:
-    with native(f"thaw the filesystems of '{domain.name()}'"):
-        domain.fsThaw()
 
 
 def backup_job(domain: libvirt.virDomain) -> Element | None:

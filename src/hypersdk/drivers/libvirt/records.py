@@ -55,7 +55,11 @@ def recorded_disks(description: Element) -> set[str]:
 
 
 def checkpoint_xml(
-    moment: Moment, recording: Iterable[str], others: Iterable[str], created: int | None = None
+    moment: Moment,
+    recording: Iterable[str],
+    others: Iterable[str],
+    created: int | None = None,
+    parent: str = "",
 ) -> Element:
     """A ``<domaincheckpoint>`` that records some disks and leaves the others alone."""
     root = Element("domaincheckpoint")
@@ -63,6 +67,8 @@ def checkpoint_xml(
     SubElement(root, "description").text = moment.identity
     if created is not None:
         SubElement(root, "creationTime").text = str(created)
+    if parent:
+        SubElement(SubElement(root, "parent"), "name").text = parent
     disks = SubElement(root, "disks")
     for name in recording:
         SubElement(disks, "disk", name=name, checkpoint="bitmap", bitmap=moment.name)
@@ -78,14 +84,18 @@ def redefine(
     created: int,
     *,
     validate: bool,
+    parent: str = "",
 ) -> None:
     """Tell libvirt of a checkpoint whose bitmaps exist. ``validate``: have it look; only while the
-    domain runs. Raises HypervisorError when they do not exist or are broken."""
+    domain runs. ``parent``: the one before, without which libvirt knows no order of the two.
+
+    Raises HypervisorError when they do not exist or are broken.
+    """
     with native(f"describe checkpoint '{moment.name}' of '{domain.name()}'"):
         recording = list(recording)
         xml = parsed(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
         rest = [name for name in _targets(xml) if name not in recording]
-        root = checkpoint_xml(moment, recording, rest, created)
+        root = checkpoint_xml(moment, recording, rest, created, parent)
         root.append(xml)
         flags = _REDEFINE | (_VALIDATE if validate else 0)
         domain.checkpointCreateXML(tostring(root, encoding="unicode"), flags)
@@ -144,8 +154,10 @@ def create_stopped(domain: libvirt.virDomain, moment: Moment, disks: Sequence[Di
         for disk in disks:
             add_bitmap(disk.path, moment.name)
             back.append(lambda path=disk.path: remove_bitmap(path, moment.name))  # type: ignore[misc]
-        token = Token.of(moment, disks[0])
-        redefine(domain, moment, [d.name for d in disks], token.created, validate=False)
+        created = Token.of(moment, disks[0]).created
+        names = [disk.name for disk in disks]
+        parent = (checkpoint_names(domain) or [""])[-1]
+        redefine(domain, moment, names, created, validate=False, parent=parent)
 
 
 def remove_checkpoint(domain: libvirt.virDomain, name: str) -> None:
@@ -153,7 +165,7 @@ def remove_checkpoint(domain: libvirt.virDomain, name: str) -> None:
     description = describe(domain, name)
     with native(f"remove checkpoint '{name}' of '{domain.name()}'"):
         if description is not None and domain.isActive():
-            domain.checkpointLookupByName(name).delete(0)
+            _remove_running(domain, name)
             return
         if not domain.isActive():
             for path in _qcow2_images(domain):
@@ -161,6 +173,21 @@ def remove_checkpoint(domain: libvirt.virDomain, name: str) -> None:
                     remove_bitmap(path, name)
         if description is not None:
             domain.checkpointLookupByName(name).delete(_FORGET)
+
+
+def _remove_running(domain: libvirt.virDomain, name: str) -> None:
+    """libvirt removes nothing when one of the bitmaps is lost or broken: then those that are left.
+
+    A broken one (power cut) stays in its image until the domain is stopped; it records nothing.
+    """
+    try:
+        domain.checkpointLookupByName(name).delete(0)
+    except libvirt.libvirtError:
+        domain.checkpointLookupByName(name).delete(_FORGET)
+        holding = _orphaned(domain, parsed(domain.XMLDesc(0)), name)
+        if holding:
+            redefine(domain, Moment(name, ""), holding, 0, validate=False)
+            domain.checkpointLookupByName(name).delete(0)
 
 
 def forget_checkpoint(domain: libvirt.virDomain, name: str) -> None:

@@ -85,7 +85,7 @@ class RunningView:
         self.definition: Definition = definition(domain)
         self._files = [FileView(file) for file in guest_files(xml)]
         self._since = since
-        record = Record(connection.uri, self._uuid, self._name, os.getpid())
+        record = Record(connection.uri, self._uuid, self._name, os.getpid(), self._id)
         self._work = Workplace(record, qemu_owner(connection, xml))
         self._moment: Moment | None = None
         #: Names that checkpoints and bitmaps have.
@@ -109,18 +109,16 @@ class RunningView:
 
     def _plan(self, disk: DiskSource) -> Plan:
         found = why_full(self._domain, disk, self._since, running=True)
-        if isinstance(found, Token) and (reason := self._snapshots()):
-            found = reason
+        if isinstance(found, Token) and (disk.has_snapshots or self._has_snapshots()):
+            found = "changes are not recorded across its internal snapshots"
         if isinstance(found, str):
             return Plan(disk, "", found)
         return Plan(disk, found.checkpoint, f"changed blocks since checkpoint {found.checkpoint}")
 
-    def _snapshots(self) -> str:
-        """Reverting to an internal snapshot changes disks without marking any bitmap."""
+    def _has_snapshots(self) -> bool:
         flags = libvirt.VIR_DOMAIN_SNAPSHOT_LIST_INTERNAL
         with native(f"list the snapshots of '{self._name}'"):
-            found = self._domain.snapshotNum(flags)
-        return "changes are not recorded across its internal snapshots" if found else ""
+            return bool(self._domain.snapshotNum(flags))
 
     def _begin(self, xml: Element, plans: list[Plan]) -> list[Plan]:
         recording = [plan.disk for plan in plans if plan.disk.records_changes]

@@ -66,7 +66,7 @@ def drop_superseded(
         gone = {token.checkpoint for token in tokens if token and token.moment.unique}
     else:
         ours = [name for name in checkpoint_names(domain) if number(series, name) >= 0]
-        gone = set(ours[:-KEPT])
+        gone = set(sorted(ours, key=lambda name: number(series, name))[:-KEPT])
     for name in sorted(gone - {kept.name}):
         remove_checkpoint(domain, name)
 

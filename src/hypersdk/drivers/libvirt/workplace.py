@@ -47,6 +47,8 @@ class Record:
     domain: str
     name: str
     pid: int
+    #: libvirt's number of the QEMU process; -1 for a stopped domain.
+    run: int = -1
     #: Checkpoint that no restore point needs yet; empty when there is none.
     checkpoint: str = ""
     #: True from before filesystems are frozen until they were thawed.
@@ -151,8 +153,14 @@ class DeadWorkplace:
 
     @classmethod
     def at(cls, folder: Path) -> Self | None:
-        """None when the run lives, somebody else cleans up, or it is none of ours."""
+        """None when the run lives, somebody else cleans up, or it is none of ours.
+
+        The scratch folder is everybody's: a record that another user put there would have us end
+        jobs and remove checkpoints for them.
+        """
         try:
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                return None
             lock = os.open(folder / "owner", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return None

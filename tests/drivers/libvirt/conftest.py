@@ -1,0 +1,1 @@
+from tests.kvm.fixtures import guest, lab, libvirtd  # noqa: F401
