@@ -1,4 +1,4 @@
-"""``python -m bench run`` and ``python -m bench report``."""
+"""``python -m bench run``, ``kvm`` and ``report``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import image as images
 from bench import ours, report
 from bench.contender import LEAST, LIMIT, OURS, RACES, Sample
+from bench.kvm.contenders import MEASURES as KVM_MEASURES
 from bench.machine import available_memory, machine_facts
 from bench.measure import ROOT, BenchError
 from bench.peers import NAMES, peers
@@ -24,7 +25,8 @@ GIB = 1 << 30
 MEASURES = (*RACES, "incremental", "memory", "gc")
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "docs" / "benchmarks.json"
-#: The image, one repository of compressed data, and one disk restored without holes.
+#: The image, one repository of compressed data, and one disk restored without holes; or a guest's
+#: disk, a backup of it without compression, and one restored.
 SPACE_NEEDED = 16 * GIB
 
 
@@ -51,7 +53,7 @@ def run(
     """Run the measures, print the table; a full run also rewrites docs/benchmarks.md."""
     console = Console(stderr=True, highlight=False)
     measures, names = _chosen(only, MEASURES), _chosen(rivals, NAMES)
-    work = (folder or _work_folder(quick)).absolute()
+    work = (folder or _work_folder(GIB if quick else SPACE_NEEDED)).absolute()
     work.mkdir(parents=True, exist_ok=True)
     command = " ".join(["scripts/bench", *sys.argv[2:]])
     try:
@@ -63,10 +65,54 @@ def run(
             shutil.rmtree(work)
     report.show(found, Console())
     full = not quick and (measures, names) == (MEASURES, NAMES) and rounds >= 3
-    if results or full:
-        save(found, results or RESULTS)
-    if full:
-        PAGE.write_text(report.page(found))
+    _keep(found, results, full, console)
+
+
+@main.command()
+@click.option("--only", default=",".join(KVM_MEASURES), help="Measures, by commas.")
+@click.option("--quick", is_flag=True, help="A small disk and few writes: does it work at all?")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--results", type=click.Path(path_type=Path), help="Where to write the samples.")
+def kvm(only: str, quick: bool, rounds: int, results: Path | None) -> None:
+    """Back up a running guest; a full run also adds to docs/benchmarks.md. Needs root."""
+    # The rest needs no libvirt.
+    from bench.kvm.measures import FULL_SCALE, QUICK_SCALE  # noqa: PLC0415
+    from bench.kvm.run import run_kvm  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False)
+    measures = _chosen(only, KVM_MEASURES)
+    work = _work_folder(GIB if quick else SPACE_NEEDED)
+    # The disk that all guests are copied from would take memory for nothing.
+    store = Path("/var/tmp") / f"{work.name}-origin"  # noqa: S108 - a folder of our own
+    try:
+        for folder in (work, store):
+            folder.mkdir()
+        found = run_kvm(
+            work,
+            store,
+            QUICK_SCALE if quick else FULL_SCALE,
+            measures,
+            rounds,
+            " ".join(["scripts/bench", *sys.argv[1:]]),
+            console.print,
+        )
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        for folder in (work, store):
+            shutil.rmtree(folder, ignore_errors=True)
+    report.show(found, Console())
+    _keep(found, results, not quick and measures == KVM_MEASURES and rounds >= 3, console)
+
+
+def _keep(found: Results, results: Path | None, publish: bool, console: Console) -> None:
+    """Write the samples where they are wanted; a complete run goes beside what is published."""
+    if results:
+        save(found, results)
+    if publish:
+        whole = found.beside(load(RESULTS)) if RESULTS.exists() else found
+        save(whole, RESULTS)
+        PAGE.write_text(report.page(whole))
         console.print(f"wrote {PAGE.relative_to(ROOT)}")
 
 
@@ -88,10 +134,9 @@ def _chosen(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in known if name in chosen)
 
 
-def _work_folder(quick: bool) -> Path:
+def _work_folder(needed: int) -> Path:
     """Memory-backed when there is room for it, so that programs are compared, not disks."""
     shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    needed = GIB if quick else SPACE_NEEDED
     roomy = (
         shared.is_dir() and shutil.disk_usage(shared).free > needed and available_memory() > needed
     )

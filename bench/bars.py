@@ -7,11 +7,12 @@ without a bar are there because leaving out where others win would be a lie.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from statistics import median
 
-from bench.contender import LIMIT, OURS, RACES
+from bench.contender import LIMIT, OURS, RACES, Sample
+from bench.kvm import bars as kvm
 from bench.results import Results
+from bench.row import Row
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -25,6 +26,7 @@ TITLES = {
     "memory": "memory",
     "history": "many backups in one process",
     "gc": "prune and garbage collection",
+    **kvm.TITLES,
 }
 
 #: (measure, peer) → how many times as long as ours the peer must take.
@@ -48,30 +50,9 @@ GC_SECONDS = 60
 GC_MIB = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the result."""
-
-    measure: str
-    #: What ours is compared with: a peer, or the quantity itself.
-    against: str
-    ours: str
-    theirs: str
-    figure: str
-    bar: str
-    #: The ratio that the limit program reaches where ours is judged by one.
-    floor: str
-    #: None where there is no bar.
-    met: bool | None
-
-    @property
-    def verdict(self) -> str:
-        return {True: "yes", False: "NO", None: ""}[self.met]
-
-
 def judge(results: Results) -> list[Row]:
     """Every comparison that this run allows."""
-    parts = (_races, _rate, _incremental, _memory, _collection)
+    parts = (_races, _rate, _incremental, _memory, _collection, kvm.rows)
     rows = [row for part in parts for row in part(results)]
     return sorted(rows, key=lambda row: list(TITLES).index(row.measure))
 
@@ -151,7 +132,7 @@ def _memory(results: Results) -> Iterator[Row]:
     if measured:
         worst = max(measured, key=lambda sample: sample.peak_rss)
         peak = worst.peak_rss / MIB
-        where = f"highest peak, in: {worst.variant or TITLES[worst.measure]}"
+        where = f"highest peak, in: {_where(worst)}"
         bar = f"≤ {PEAK_MIB} MiB"
         yield Row(
             "memory", where, f"{peak:.0f} MiB", "", f"{peak:.0f} MiB", bar, "", peak <= PEAK_MIB
@@ -162,6 +143,13 @@ def _memory(results: Results) -> Iterator[Row]:
         what, text = "index cache per million chunks", f"{cache:.1f} MiB"
         bar = f"≤ {CACHE_MIB_PER_MILLION} MiB"
         yield Row("memory", what, text, "", text, bar, "", cache <= CACHE_MIB_PER_MILLION)
+
+
+def _where(sample: Sample) -> str:
+    """The measure, unless its variants say enough."""
+    if sample.measure == "memory":
+        return sample.variant
+    return ", ".join(filter(None, (TITLES[sample.measure], sample.variant)))
 
 
 def _collection(results: Results) -> Iterator[Row]:

@@ -16,13 +16,20 @@ GIB = 1 << 30
 def machine_facts(image: Image, contenders: Sequence[Contender]) -> dict[str, str]:
     """Facts by name, ready to print."""
     return {
+        **host_facts(),
+        "filesystem of image, repositories and restored disks": image.place,
+        "image": image_facts(image),
+        **{contender.name: contender.version for contender in contenders if contender.version},
+    }
+
+
+def host_facts() -> dict[str, str]:
+    """Those that hold for every run on this machine."""
+    return {
         "processor": f"{_field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": f"{int(_field('/proc/meminfo', 'MemTotal').split()[0]) * 1024 / GIB:.1f} GiB",
         "system": f"{_field('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {platform.release()}",
         "python": platform.python_version(),
-        "filesystem of image, repositories and restored disks": image.place,
-        "image": image_facts(image),
-        **{contender.name: contender.version for contender in contenders if contender.version},
     }
 
 

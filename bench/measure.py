@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LAUNCH = Path(__file__).with_name("launch.py")
 
 
+#: Installed packages have their bytecode. Where a developer keeps Python from writing any, the
+#: checkout's modules would be compiled in every run.
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": ""}
+
+
 class BenchError(Exception):
     """The benchmark cannot go on: a program failed or gave a wrong result."""
 
@@ -61,7 +66,7 @@ def run(command: Command, log: Path) -> Cost:
     subprocess.run(
         [*launch, str(TIMEOUT_SECONDS), *command.arguments],
         cwd=command.cwd,
-        env={**os.environ, "LC_ALL": "C.UTF-8", **command.environment},
+        env={**os.environ, **_ENVIRONMENT, **command.environment},
         check=True,
     )
     status, seconds, cpu, peak_rss = result.read_text().split()

@@ -8,8 +8,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from bench.bars import TITLES, Row, judge
+from bench.bars import TITLES, judge
 from bench.results import Results
+from bench.row import Row
 
 MIB = 1 << 20
 
@@ -18,8 +19,8 @@ COLUMNS = ("against", "ours", "theirs", "result", "bar", "met", "floor")
 HEAD = """\
 # Benchmarks
 
-Written by `scripts/bench`; do not edit. All figures come from one run on one machine and are
-compared only with each other.
+Written by `scripts/bench`; do not edit. All figures of a section come from one run on one machine
+and are compared only with each other.
 
 "Floor" is the ratio that the limit program reaches on this machine: it does nothing but what cannot
 be left out, which is to compress with zstd level 1 (first backup) or to hash with BLAKE3 (full
@@ -37,7 +38,8 @@ before the run, median.
 CALLS = """\
 ## How each was called
 
-`$WORK` is the work folder; passphrases are in the environment.
+`$WORK` is the work folder, `$LIBVIRT` that of the private libvirtd; passphrases are in the
+environment, and so are our repository and cache where the call names none.
 """
 
 CAVEATS = """\
@@ -69,6 +71,26 @@ CAVEATS = """\
   14.5, 16.7, 5.8, 4.3 and 3.6 s of system time at 2.4 to 2.9 s of user time. A restore writes most
   of all; compare the CPU column before comparing runs.
 - Peak memory is that of the largest single process of a run.
+
+Backups of a running guest:
+
+- Every contender gets the same guest, started on a fresh copy of the same qcow2 disk, one after the
+  other: virtnbdbackup refuses domains with checkpoints of another program. A turn is a full backup,
+  an incremental one while nothing is written, the scattered writes, an incremental backup of them,
+  and a restore of the last state to qcow2, which is compared with the guest's disk.
+- The disk, what is stored and what is restored lie on the filesystem named above, and so do the
+  scratch files of both. virtnbdbackup waits a second before each connection to QEMU; that is part
+  of its time. It neither encrypts nor deduplicates nor hashes; its restore checks no checksum.
+- The guest runs in software and has one processor. Its backup and its own work share the cores.
+- Scattered writes are 8 KiB of the image's own content each, at random places of the whole disk,
+  most of them in places that held nothing. QEMU's bitmap has areas of 64 KiB, which is what an
+  incremental backup reads at least for each. "Stored" is what the store grew by.
+- Latency: the guest overwrites 8 KiB at random places of its data, past its page cache, one write
+  after another, as fast as it can. QEMU counts the time from a write's arrival to its completion
+  (`block-latency-histogram-set`); its classes are 10 % wide. How long the guest's processor waits
+  for its turn is not in it, but shows in the number of writes done per second.
+- The domains of the parallel measure have no system and are paused. All of them are restored and
+  compared afterwards.
 """
 
 
@@ -106,7 +128,7 @@ def page(results: Results) -> str:
             "",
             *_table(("fact", "value"), results.machine.items()),
             "",
-            f"Measured {results.time} by `{results.command}`.",
+            *(f"Measured {time} by `{command}`.  " for command, time in results.runs.items()),
             *([f"Not installed: {', '.join(results.absent)}."] if results.absent else []),
             "",
             FIGURES,

@@ -1,4 +1,4 @@
-"""All samples of one run, where they were taken, and how they are kept in a file."""
+"""All samples, where they were taken, and how they are kept in a file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from bench.measure import ROOT
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One run of the benchmark."""
+    """One run of the benchmark, or several whose measures stand beside each other."""
 
-    #: When it ended, UTC, ISO 8601.
-    time: str
-    #: The command line that produced it.
-    command: str
+    #: Command line of each run → when it ended, UTC, ISO 8601.
+    runs: Mapping[str, str]
     machine: Mapping[str, str]
-    #: Bytes of the image that lie in data areas.
+    #: Bytes of the image of the race that lie in data areas; 0 without a race.
     allocated: int
     #: Contender and measure → the program call, with the work folder written as ``$WORK``.
     calls: Mapping[str, str]
@@ -50,14 +48,32 @@ class Results:
         """(measure, contender, variant) of all samples, in the order of the run."""
         return list(dict.fromkeys((s.measure, s.contender, s.variant) for s in self.samples))
 
-
-def calls_of(contenders: list[Contender], work: Path) -> dict[str, str]:
-    """How each contender is called, for the report."""
-    return {
-        f"{contender.label}, {measure}": " ".join(
-            part.replace(str(work), "$WORK").removeprefix(f"{ROOT}/")
-            for part in trial.command.arguments
+    def beside(self, earlier: Results) -> Results:
+        """These results, with those of the earlier ones whose measures were not taken again."""
+        measures = {sample.measure for sample in self.samples}
+        kept = [sample for sample in earlier.samples if sample.measure not in measures]
+        replaced = {call for call in earlier.calls if call.rpartition(", ")[2] in measures}
+        return Results(
+            runs={**earlier.runs, **self.runs},
+            machine={**earlier.machine, **self.machine},
+            allocated=self.allocated or earlier.allocated,
+            calls={call: how for call, how in earlier.calls.items() if call not in replaced}
+            | dict(self.calls),
+            absent=tuple(dict.fromkeys((*earlier.absent, *self.absent))),
+            samples=(*kept, *self.samples),
         )
+
+
+def calls_of(contenders: list[Contender], names: Mapping[Path, str]) -> dict[str, str]:
+    """How each contender is called, for the report; folders go by the names given to them."""
+
+    def spelled(part: str) -> str:
+        for folder, name in names.items():
+            part = part.replace(str(folder), name)
+        return part.removeprefix(f"{ROOT}/")
+
+    return {
+        f"{contender.label}, {measure}": " ".join(map(spelled, trial.command.arguments))
         for contender in contenders
         if contender.version
         for measure, trial in contender.trials.items()
@@ -71,13 +87,25 @@ def collect_results(
     contenders: list[Contender],
     samples: list[Sample],
 ) -> Results:
-    """Everything in one record."""
+    """The race and our own measures in one record."""
+    names = {image.path.parent: "$WORK"}
+    return results_of(command, machine, contenders, names, samples, image.allocated)
+
+
+def results_of(
+    command: str,
+    machine: Mapping[str, str],
+    contenders: list[Contender],
+    names: Mapping[Path, str],
+    samples: list[Sample],
+    allocated: int = 0,
+) -> Results:
+    """One run, which ended now."""
     return Results(
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
+        runs={command: datetime.now(UTC).isoformat(timespec="seconds")},
         machine=machine,
-        allocated=image.allocated,
-        calls=calls_of(contenders, image.path.parent),
+        allocated=allocated,
+        calls=calls_of(contenders, names),
         absent=tuple(contender.label for contender in contenders if not contender.version),
         samples=tuple(samples),
     )

@@ -67,4 +67,5 @@ def _sample(contender: str, variant: str, seconds: float) -> Sample:
 
 
 def _results(samples: tuple[Sample, ...]) -> Results:
-    return Results("2026-11-21T00:00:00+00:00", "scripts/bench", {}, 1 << 30, {}, (), samples)
+    runs = {"scripts/bench": "2026-11-21T00:00:00+00:00"}
+    return Results(runs, {}, 1 << 30, {}, (), samples)

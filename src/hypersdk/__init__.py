@@ -6,26 +6,46 @@ uses nothing else.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.drivers.ports import Hypervisor
+from hypersdk.drivers.ports import Hypervisor, Placement
 from hypersdk.drivers.registry import connect
 from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
+from hypersdk.flows.boottest import BootTest, BootTestOptions, Sign, boot_test
+from hypersdk.flows.checkpoints import (
+    CheckpointStatus,
+    Scrubbed,
+    ScrubType,
+    checkpoint_status,
+    scrub,
+)
 from hypersdk.flows.copy import copy_repository
+from hypersdk.flows.provision import ProvisionOptions, RestoredInstance, restore_instance
 from hypersdk.flows.prune import GRACE, collect_garbage, prune
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, restore
+from hypersdk.flows.retire import Retired, retire
+from hypersdk.flows.revert import revert_instance
+from hypersdk.flows.rotation import Grouping, Period, half_over, periods, prunable
 from hypersdk.flows.verify import verify
 from hypersdk.model.errors import (
     AlreadyExists,
+    Conflict,
     Damaged,
     HyperSDKError,
+    HypervisorError,
+    InstanceNotFound,
     Interrupted,
     InvalidInput,
     KeyRequired,
     MissingRequirement,
+    NotARepository,
+    NotFound,
     PartialFailure,
+    PointNotFound,
+    StoreError,
 )
 from hypersdk.model.instances import Definition
 from hypersdk.model.points import (
@@ -79,6 +99,15 @@ def open_repository(
     return Repository.open(open_store(location), key, cache=cache or _cache_folder())
 
 
+def subfolders(location: str | Path) -> tuple[str, ...]:
+    """Names of the folders in a place that may hold several repositories, sorted.
+
+    Raises StoreError when the place is not there.
+    """
+    with contextlib.closing(open_store(location)) as store:
+        return store.folders()
+
+
 def _cache_folder() -> Path:
     # Imported here: half of the time of `import hypersdk` would go into reading settings.
     from hypersdk.config.settings import load_settings  # noqa: PLC0415
@@ -98,7 +127,11 @@ __all__ = [
     "GRACE",
     "AlreadyExists",
     "BackupOptions",
+    "BootTest",
+    "BootTestOptions",
     "CancelToken",
+    "CheckpointStatus",
+    "Conflict",
     "CopyReport",
     "Damage",
     "Damaged",
@@ -106,8 +139,11 @@ __all__ = [
     "Definition",
     "DiskDifference",
     "GcReport",
+    "Grouping",
     "HyperSDKError",
     "Hypervisor",
+    "HypervisorError",
+    "InstanceNotFound",
     "Interrupted",
     "InvalidInput",
     "Key",
@@ -115,10 +151,16 @@ __all__ = [
     "KeySlot",
     "MissingRequirement",
     "MockHypervisor",
+    "NotARepository",
+    "NotFound",
     "PartialFailure",
+    "Period",
+    "Placement",
     "PointDisk",
+    "PointNotFound",
     "Progress",
     "Protect",
+    "ProvisionOptions",
     "RecoverReport",
     "Reporter",
     "Repository",
@@ -126,18 +168,34 @@ __all__ = [
     "RestoreOptions",
     "RestorePoint",
     "RestoredDisk",
+    "RestoredInstance",
     "RetentionPolicy",
+    "Retired",
+    "ScrubType",
+    "Scrubbed",
+    "Sign",
+    "StoreError",
     "VerifyLevel",
     "VerifyReport",
     "backup_image",
     "backup_instance",
+    "boot_test",
+    "checkpoint_status",
     "collect_garbage",
     "connect",
     "copy_repository",
     "generate_identity",
+    "half_over",
     "init_repository",
     "open_repository",
+    "periods",
+    "prunable",
     "prune",
     "restore",
+    "restore_instance",
+    "retire",
+    "revert_instance",
+    "scrub",
+    "subfolders",
     "verify",
 ]

@@ -45,6 +45,6 @@ def options(command: click.Command) -> set[str]:
         spelling
         for parameter in command.params
         if isinstance(parameter, click.Option)
-        for spelling in parameter.opts
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
         if spelling not in shared
     }

@@ -32,6 +32,7 @@ from hypersdk.cli.parameters import DURATION, MOMENT, PATH, RATE, SIZE, TAG
 from hypersdk.cli.progress import Watch, watching
 from hypersdk.cli.tables import Table, left, right
 from hypersdk.cli.terminal import Terminal
+from hypersdk.model.instances import Purpose
 
 COLUMNS = (
     *left("INSTANCE", "DISK", "KIND"),
@@ -54,7 +55,7 @@ class Options:
 @repository_option
 @click.option("--image", metavar="PATH|NBD-URI", help="A disk image file or an NBD export.")
 @click.option("--name", metavar="NAME", help="Under which name the image is kept.")
-@click.option("-H", "--hypervisor", metavar="URL", help="Where the instances are: mock:///srv/lab")
+@click.option("-H", "--hypervisor", metavar="URL", help="Where the instances are.")
 @click.argument("instances", metavar="[INSTANCE]...", nargs=-1)
 @click.option("--throttle", type=RATE, metavar="RATE", help="Read at most this much: 100MiB/s.")
 @click.option("--tag", "tags", type=TAG, multiple=True, help="Note in the restore point.")
@@ -69,6 +70,8 @@ class Options:
     multiple=True,
     help="A file or folder that the image may name as its backing file.",
 )
+@click.option("--exclude-disk", "exclude", multiple=True, metavar="NAME", help="Leave out a disk.")
+@click.option("--no-freeze", is_flag=True, help="Do not have the guest agent freeze filesystems.")
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Threads.  [default: one per core]"
 )
@@ -85,6 +88,8 @@ def backup(
     lock_until: datetime | None,
     lock_for: timedelta | None,
     allow_backing: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    no_freeze: bool,
     workers: int | None,
     **given: Any,
 ) -> None:
@@ -92,7 +97,7 @@ def backup(
 
     \b
     hypersdk backup --repo REPO --image disk.qcow2 --name web
-    hypersdk backup --repo REPO -H mock:///srv/lab web db
+    hypersdk backup --repo REPO -H libvirt+qemu:///system web db
 
     Interrupt it at any time: what is stored by then is kept and reused by the next run.
     """
@@ -106,6 +111,8 @@ def backup(
         pinned=pinned,
         locked_until=datetime.now(UTC) + lock_for if lock_for else lock_until,
         allow_backing=allow_backing,
+        exclude=frozenset(exclude),
+        freeze=not no_freeze,
         workers=workers or terminal.settings.workers,
     )
     run(terminal, Options(settings=settings, **given))
@@ -206,7 +213,12 @@ def _show(terminal: Terminal, points: list[RestorePoint]) -> None:
         add_rows(table, point)
     terminal.table(table)
     for point in points:
-        terminal.line(f"{point.instance}: restore point {point.id} of {words.moment(point.time)}")
+        made = f"{point.instance}: restore point {point.id} of {words.moment(point.time)}"
+        terminal.line(f"{made}, {words.consistency(point)}")
+        if point.instance_id:
+            for disk in point.disks:
+                if not disk.incremental and disk.purpose is Purpose.DISK:
+                    terminal.line(f"{point.instance}/{disk.name}: read in full: {disk.reason}")
         for warning in point.warnings:
             terminal.complain(f"warning: {point.instance}: {warning}")
 

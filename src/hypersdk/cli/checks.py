@@ -23,7 +23,15 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from hypersdk import HyperSDKError, Key, Protect, backup_image, init_repository, open_repository
+from hypersdk import (
+    HyperSDKError,
+    Key,
+    Protect,
+    backup_image,
+    connect,
+    init_repository,
+    open_repository,
+)
 from hypersdk.cli import words
 from hypersdk.cli.terminal import Terminal
 from hypersdk.model.units import MIB
@@ -66,7 +74,7 @@ class Check:
 
 def examine(terminal: Terminal) -> list[Check]:
     """Every check, in the order of the report. Takes about a second."""
-    pip, qemu = "pip install --force-reinstall hypersdk", _package("qemu-utils", "qemu-img")
+    pip, qemu = "pip install --force-reinstall hypersdk", package("qemu-utils", "qemu-img")
     cache = terminal.settings.cache_dir
     needed = partial(_check, needed=True)
     optional = partial(_check, needed=False)
@@ -79,9 +87,10 @@ def examine(terminal: Terminal) -> list[Check]:
         needed("cryptography", "encryption", partial(_library, "cryptography"), pip),
         needed("cache folder", "quick repeated runs", partial(_cache, cache), _CACHE_REPAIR),
         needed("repository", "all of these at work", _repository, pip),
-        optional("qemu-img", formats, partial(_program, "qemu-img"), qemu),
-        optional("qemu-nbd", formats, partial(_program, "qemu-nbd"), qemu),
-        optional("libnbd", "the same, and NBD exports", _libnbd, _package("libnbd0", "libnbd")),
+        optional("qemu-img", formats, partial(program, "qemu-img"), qemu),
+        optional("qemu-nbd", formats, partial(program, "qemu-nbd"), qemu),
+        optional("libnbd", "the same, and NBD exports", libnbd, package("libnbd0", "libnbd")),
+        optional("libvirt", "KVM: guests of libvirt+qemu:///system", _libvirt, _LIBVIRT_REPAIR),
         optional(
             "obstore",
             "repositories in s3://",
@@ -92,6 +101,10 @@ def examine(terminal: Terminal) -> list[Check]:
     ]
 
 
+_LIBVIRT_REPAIR = (
+    "pip install 'hypersdk[libvirt]' (with libvirt-dev, pkg-config and a C compiler), and start "
+    "libvirtd or virtqemud"
+)
 _KEYRING_REPAIR = "pip install 'hypersdk[keyring]' keyrings.alt; or use env: and file: instead"
 _CACHE_REPAIR = "name a writable folder: export HYPERSDK_CACHE_DIR=…"
 
@@ -111,7 +124,7 @@ def _reason(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _package(debian: str, fedora: str) -> str:
+def package(debian: str, fedora: str) -> str:
     """The command that installs a system package here."""
     sudo = "" if os.geteuid() == 0 else "sudo "
     if shutil.which("dnf") and not shutil.which("apt-get"):
@@ -133,8 +146,8 @@ def _sqlite() -> str:
     return sqlite3.sqlite_version
 
 
-def _library(name: str) -> str:
-    import_module(name)
+def _library(name: str, module: str = "") -> str:
+    import_module(module or name)
     return version(name)
 
 
@@ -167,7 +180,7 @@ def _repository() -> str:
     return f"stores random data, encrypted, at {words.size(_SAMPLE / seconds)}/s"
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise Missing("not on PATH")
@@ -178,7 +191,7 @@ def _program(name: str) -> str:
     return f"{found[0] if found else 'unknown version'}, {path}"
 
 
-def _libnbd() -> str:
+def libnbd() -> str:
     try:
         library = ctypes.CDLL("libnbd.so.0")
     except OSError as error:
@@ -190,6 +203,16 @@ def _libnbd() -> str:
         return str(library.nbd_get_version(handle).decode())
     finally:
         library.nbd_close(handle)
+
+
+def _libvirt() -> str:
+    found = _library("libvirt-python", "libvirt")
+    try:
+        hypervisor = connect("libvirt+qemu:///system")
+    except HyperSDKError as error:
+        raise Missing(f"{found}, but {error.message}") from error
+    hypervisor.close()
+    return f"{found}, and libvirt answers"
 
 
 def _keyring() -> str:

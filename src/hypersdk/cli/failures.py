@@ -21,7 +21,7 @@ def report(error: BaseException, terminal: Terminal) -> int:
             raise error
         return _report(error, terminal)
     except BrokenPipeError:
-        _leave_quietly(terminal)
+        leave_quietly(terminal)
         return EXIT_FAILURE
 
 
@@ -97,7 +97,7 @@ def _usage(error: click.UsageError) -> tuple[str, str]:
     return message[:1].lower() + message[1:], f"See: {where} --help"
 
 
-def _leave_quietly(terminal: Terminal) -> None:
+def leave_quietly(terminal: Terminal) -> None:
     """``hypersdk … | head``: nobody reads on. Python must not fail to flush at its end either."""
     sink = os.open(os.devnull, os.O_WRONLY)
     for stream in (terminal.stdout, terminal.stderr):

@@ -64,9 +64,31 @@ def parse_tag(text: str) -> tuple[str, str]:
     return key, value
 
 
+def parse_names(text: str) -> tuple[str, str]:
+    """``old=new``."""
+    old, equals, new = text.partition("=")
+    if not equals or not old or not new:
+        raise InvalidInput(
+            f"'{text}' names no pair", hint="Write it like --map-network lan=default"
+        )
+    return old, new
+
+
+def parse_sign(text: str) -> tuple[str, str]:
+    """``agent``, ``screen`` or ``serial:TEXT``."""
+    kind, colon, rest = text.partition(":")
+    if (kind in ("agent", "screen") and not colon) or (kind == "serial" and rest):
+        return kind, rest
+    raise InvalidInput(
+        f"'{text}' is no sign of a booted guest", hint="Write agent, screen or serial:login:"
+    )
+
+
 SIZE = Parsed("SIZE", parse_size)
 RATE = Parsed("RATE", parse_rate)
 DURATION = Parsed("DURATION", parse_duration)
 MOMENT = Parsed("TIME", parse_moment)
 TAG = Parsed("KEY=VALUE", parse_tag)
+NAMES = Parsed("OLD=NEW", parse_names)
+SIGN = Parsed("SIGN", parse_sign)
 PATH = click.Path(path_type=Path)

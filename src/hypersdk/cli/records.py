@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypersdk import (
+    BootTest,
     CopyReport,
     Damage,
     Decision,
@@ -48,6 +49,7 @@ def disk(record: PointDisk) -> Document:
         "size": record.size,
         "chunk_size": record.chunk_size,
         "format": record.format,
+        "purpose": record.purpose.value,
         "incremental": record.incremental,
         "reason": record.reason,
         "statistics": {
@@ -68,6 +70,17 @@ def restored(record: RestoredDisk) -> Document:
         "size": record.size,
         "written": record.written,
         "seconds": round(record.seconds, 3),
+    }
+
+
+def boot_test(record: BootTest) -> Document:
+    return {
+        "instance": record.instance,
+        "sign": record.sign.value,
+        "rto": round(record.rto, 3),
+        "restore_seconds": round(record.restore_seconds, 3),
+        "boot_seconds": round(record.boot_seconds, 3),
+        "serial": record.serial,
     }
 
 

@@ -7,7 +7,7 @@ Progress, notes and errors go to stderr, so that stdout can always be piped.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TextIO, cast
@@ -21,6 +21,11 @@ from hypersdk.observe.log import configure_logging
 
 #: What a command says about its result; ends up in one JSON object.
 Document = dict[str, object]
+
+
+def indented(document: Document) -> str:
+    """JSON for people and programs."""
+    return json.dumps(document, indent=2)
 
 
 @dataclass
@@ -37,6 +42,8 @@ class Terminal:
     quiet: bool = False
     #: Tracebacks of unexpected errors.
     debug: bool = False
+    #: How the document is written.
+    dump: Callable[[Document], str] = indented
     _document: Document = field(default_factory=dict)
 
     @cached_property
@@ -100,5 +107,5 @@ class Terminal:
         if self.json:
             if error is not None:
                 self._document["error"] = error
-            self.stdout.write(json.dumps(self._document, indent=2) + "\n")
+            self.stdout.write(self.dump(self._document) + "\n")
         self.stdout.flush()

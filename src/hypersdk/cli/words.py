@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypersdk import PointDisk, RestorePoint
+from hypersdk import PointDisk, RestorePoint, Sign
+from hypersdk.model.instances import Consistency
 from hypersdk.model.units import MIB, format_size
 
 
@@ -44,6 +45,27 @@ def count(number: int, noun: str) -> str:
 def kind(disk: PointDisk) -> str:
     """How a disk was read."""
     return "incremental" if disk.incremental else "full"
+
+
+_CONSISTENCY = {
+    Consistency.OFFLINE: "switched off",
+    Consistency.CRASH: "crash-consistent, as after a power cut",
+    Consistency.FILESYSTEM: "filesystems frozen",
+}
+
+
+def consistency(point: RestorePoint) -> str:
+    """What a point is worth to the guest that will boot from it."""
+    return _CONSISTENCY[point.consistency]
+
+
+def sign(shown: Sign) -> str:
+    """By what it was seen that a guest has booted."""
+    return {
+        Sign.SERIAL: "its serial line shows the text",
+        Sign.AGENT: "its agent answers",
+        Sign.SCREEN: "its screen changes",
+    }[shown]
 
 
 def marks(point: RestorePoint) -> list[str]:

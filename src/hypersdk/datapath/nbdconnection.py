@@ -200,20 +200,27 @@ class Connection:
 
     def _transfer(self, command: Any, offset: int, data: memoryview, doing: str) -> None:
         """Move ``data`` in pieces, some of them in flight at once."""
-        in_flight: deque[tuple[int, int, Any]] = deque()
-        with self._opened() as handle:
-            for at in range(0, len(data), self._piece):
-                part = data[at : at + self._piece]
-                pinned = self._ffi.from_buffer(part, require_writable=doing == "read")
-                cookie = command(handle, pinned, len(part), offset + at, self._nothing, 0)
-                if cookie < 0:
-                    raise self._failure(doing, offset + at)
-                in_flight.append((cookie, offset + at, pinned))
-                if len(in_flight) == IN_FLIGHT:
-                    self._complete(*in_flight[0][:2], doing)
-                    in_flight.popleft()
-            for cookie, place, _ in in_flight:
-                self._complete(cookie, place, doing)
+        in_flight: deque[tuple[int, int]] = deque()
+        pins: deque[Any] = deque()
+        try:
+            with self._opened() as handle:
+                for at in range(0, len(data), self._piece):
+                    part = data[at : at + self._piece]
+                    pins.append(self._ffi.from_buffer(part, require_writable=doing == "read"))
+                    cookie = command(handle, pins[-1], len(part), offset + at, self._nothing, 0)
+                    if cookie < 0:
+                        raise self._failure(doing, offset + at)
+                    in_flight.append((cookie, offset + at))
+                    if len(in_flight) == IN_FLIGHT:
+                        self._complete(*in_flight.popleft(), doing)
+                        self._ffi.release(pins.popleft())
+                for cookie, place in in_flight:
+                    self._complete(cookie, place, doing)
+        finally:
+            # Not left to the garbage collector: the traceback of a failure keeps this frame in a
+            # cycle, and CPython crashes when it breaks one with a memoryview that is still pinned.
+            for pin in pins:
+                self._ffi.release(pin)
 
     def _run(
         self, doing: str, offset: int | None, command: Any, *arguments: Any, patience: int = 1

@@ -256,11 +256,16 @@ def _destroy(domain: libvirt.virDomain) -> None:
 
 
 def _shutdown(domain: libvirt.virDomain, flags: int) -> None:
-    """Press the button; a guest that ended just then needs no more pressing."""
+    """Press the button; a guest that ended just then needs no more pressing.
+
+    An agent that obeys may be gone before it has answered ("End of file from agent socket"), while
+    its guest is still on the way down: the error says nothing, and waiting tells.
+    """
     try:
         domain.shutdownFlags(flags)
-    except libvirt.libvirtError:
-        if _state(domain) not in _STOPPED:
+    except libvirt.libvirtError as error:
+        gone = flags and "agent" in (error.get_error_message() or "")
+        if not gone and _state(domain) not in _STOPPED:
             raise
 
 
