@@ -96,7 +96,8 @@ def test_a_guest_shuts_down(lab: Lab, agent: bool) -> None:
     try:
         guest.domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT if agent else button)
     except libvirt.libvirtError as error:  # it obeyed before it could answer
-        assert "End of file from agent socket" in str(error)
+        if "End of file from agent socket" not in str(error):
+            raise
     until(lambda: not guest.domain.isActive())
     with pytest.raises(GuestFailed, match="the domain has ended"):
         guest.run("true")
