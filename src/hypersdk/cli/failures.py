@@ -30,7 +30,16 @@ def _report(error: BaseException, terminal: Terminal) -> int:
         terminal.complain(error.message)
         return EXIT_USAGE
     document = describe(error)
-    terminal.complain(f"hypersdk: {document['message']}")
+    tell("hypersdk", error, document, terminal)
+    terminal.finish(error=document)
+    status = document["exit_code"]
+    assert isinstance(status, int)
+    return status
+
+
+def tell(program: str, error: BaseException, document: Document, terminal: Terminal) -> None:
+    """The error in lines for a person. ``document``: what `describe` made of it."""
+    terminal.complain(f"{program}: {document['message']}")
     if isinstance(error, PartialFailure):
         for part, failure in error.failures.items():
             terminal.complain(f"  {part}: {failure.message}")
@@ -40,10 +49,6 @@ def _report(error: BaseException, terminal: Terminal) -> int:
         terminal.complain(f"  {document['hint']}")
     if terminal.debug:
         terminal.complain("".join(traceback.format_exception(error)).rstrip())
-    terminal.finish(error=document)
-    status = document["exit_code"]
-    assert isinstance(status, int)
-    return status
 
 
 def describe(error: BaseException) -> Document:

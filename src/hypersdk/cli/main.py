@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from typing import NoReturn
 
 import click
@@ -14,7 +11,7 @@ from hypersdk.cli.command import Group
 from hypersdk.cli.demo import demo
 from hypersdk.cli.doctor import doctor
 from hypersdk.cli.failures import report
-from hypersdk.cli.interrupts import handled, interrupt
+from hypersdk.cli.program import run_program
 from hypersdk.cli.repo import repo
 from hypersdk.cli.restore import restore
 from hypersdk.cli.terminal import Terminal
@@ -38,14 +35,7 @@ for _command in (backup, restore, verify, repo, doctor, demo):
 
 def main() -> NoReturn:
     """Entry point of the installed command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name that the locale cannot write must not stop a backup.
-            stream.reconfigure(errors="backslashreplace")
-    terminal = Terminal(sys.stdin, sys.stdout, sys.stderr, os.environ)
-    with handled(interrupt):
-        status = run(sys.argv[1:], terminal)
-    sys.exit(status)
+    run_program(run)
 
 
 def run(arguments: list[str], terminal: Terminal) -> int:

@@ -1,0 +1,1 @@
+"""``vmsnap``: backups of libvirt domains with rotation, status and scrubbing, from cron."""
