@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypersdk.datapath import qemutools
+from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.imageinspect import spelled_alone
 from hypersdk.model.checkpoints import Bitmap
 from hypersdk.model.errors import DataPathError
@@ -38,10 +39,14 @@ class ImageRecords:
 def image_records(path: str | Path, format: str, *, in_use: bool = False) -> ImageRecords:
     """``in_use``: also while a guest runs on it; bitmaps are then as they were at its start.
 
-    Raises DataPathError, MissingRequirement.
+    Raises NotFound, DataPathError, MissingRequirement.
     """
     share = ["--force-share"] if in_use else []
-    command = ["qemu-img", "info", *share, "--output=json", spelled_alone(Path(path), format)]
+    try:
+        name = spelled_alone(Path(path), format)
+    except OSError as error:
+        raise from_os(error, path, "look at") from error
+    command = ["qemu-img", "info", *share, "--output=json", name]
     done = qemutools.run(command, subject=str(path))
     if done.status != 0:
         raise DataPathError(f"cannot look at {path}: {done.complaint}")

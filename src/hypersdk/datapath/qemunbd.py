@@ -31,6 +31,13 @@ T = TypeVar("T")
 
 #: A bound for a hostile image: buffers of all clients and caches of all layers stay far below.
 MEMORY_MAX = 8 << 30
+#: For glibc in qemu-nbd: keep what was freed, up to so many bytes. By default it gives the buffer
+#: of each request back to the system and pays for fresh pages with the next: a restore to qcow2
+#: took 4.6 s where it takes 3.4 s so.
+_MEMORY_KEPT = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+}
 #: Longest path in bytes that fits into a unix socket address (unix(7): 108 with the final zero).
 _SOCKET_PATH_MAX = 107
 #: Seconds that a writing process may take for its last tables, and that a killed one may take.
@@ -86,7 +93,7 @@ class ImageServer:
                 stdin=subprocess.PIPE,
                 stdout=listener.fileno(),
                 stderr=log,
-                env=qemutools.environment(),
+                env={**qemutools.environment(), **_MEMORY_KEPT},
                 start_new_session=True,
             )
 

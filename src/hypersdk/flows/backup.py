@@ -110,7 +110,8 @@ def backup_instance(
         raise HypervisorError(f"{hypervisor.url} gives no access to disks")
     with (cancel or CancelToken()).scope():
         previous = repository.latest(instance)
-        since = {} if options.full else _tokens(previous)
+        # Also for a full read: the driver then knows which checkpoints this one replaces.
+        since = _tokens(previous)
         view = hypervisor.disks.view(instance, since, _view_options(options))
         return _back_up(repository, view, hypervisor.url, previous, options, reporter, cancel)
 
@@ -210,6 +211,9 @@ class _DiskTask:
         name = view.disk.name
         before = next((d for d in previous.disks if d.name == name), None) if previous else None
         chunk_size = self._chunk_size(before)
+        if self._options.full:
+            asked = "everything was to be read"
+            return self._copy_disk(view, before, chunk_size, asked, inherit=False)
         incremental = (
             view.incremental
             and before is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -17,7 +18,6 @@ from typing import Self
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.ports import (
     Console,
-    GuestAgent,
     Hypervisor,
     Lifecycle,
     Placement,
@@ -29,14 +29,19 @@ from hypersdk.model.errors import (
     HyperSDKError,
     HypervisorError,
     InvalidInput,
+    InvalidState,
     OperationTimeout,
 )
+from hypersdk.model.instances import InstanceState
 from hypersdk.model.points import RestorePoint
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.repository.repository import Repository
 
 #: Seconds between two looks.
 _LOOK = 0.5
+#: Share of a screen that a text cursor may take.
+_CURSOR = 0.001
+_PNG = b"\x89PNG\r\n\x1a\n"
 #: Characters of the serial line that are kept and shown.
 _TRANSCRIPT = 64 << 10
 
@@ -48,7 +53,8 @@ class Sign(Enum):
     SERIAL = "serial"
     #: Its agent answers.
     AGENT = "agent"
-    #: Its screen changes, after the firmware's own changes, and more than a cursor.
+    #: Its screen changes twice, by more than a cursor. Weak: firmware that finds nothing to boot
+    #: says so on the screen as well. Look at the screenshot.
     SCREEN = "screen"
 
 
@@ -113,7 +119,7 @@ def boot_test(
             after.callback(provisioning.discard, name, [str(disk.path) for disk in made.disks])
         restored = time.monotonic()
         lifecycle.start(name, paused=True)  # so that nothing on its serial line is missed
-        watch = Watch(hypervisor.guest_agent, console, name, options)
+        watch = Watch(hypervisor, console, name, options)
         with watch:
             lifecycle.resume(name)
             watch.wait(token)
@@ -151,9 +157,10 @@ class Watch:
     """Looks at one booting guest."""
 
     def __init__(
-        self, agent: GuestAgent | None, console: Console, name: str, options: BootTestOptions
+        self, hypervisor: Hypervisor, console: Console, name: str, options: BootTestOptions
     ) -> None:
-        self._agent = agent
+        self._inventory = hypervisor.inventory
+        self._agent = hypervisor.guest_agent
         self._console = console
         self._name = name
         self._options = options
@@ -171,10 +178,16 @@ class Watch:
         self._open.close()
 
     def wait(self, token: CancelToken) -> None:
-        """Raises OperationTimeout."""
+        """Raises OperationTimeout, and HypervisorError for a guest that ended."""
         ends = time.monotonic() + self._options.timeout
         while not self._seen():
             token.check()
+            if self._ended():
+                raise HypervisorError(
+                    f"'{self._name}' is not running any more and gave no sign "
+                    f"({self._options.sign.value})",
+                    hint=self._last_words(),
+                )
             if time.monotonic() > ends:
                 raise OperationTimeout(
                     f"'{self._name}' gave no sign ({self._options.sign.value}) within "
@@ -182,6 +195,11 @@ class Watch:
                     hint=self._last_words(),
                 )
             self._listen()
+
+    def _ended(self) -> bool:
+        """A guest that crashes or switches itself off gives no sign any more."""
+        over = (InstanceState.STOPPED, InstanceState.CRASHED)
+        return self._inventory is not None and (self._inventory.instance(self._name).state in over)
 
     def _seen(self) -> bool:
         match self._options.sign:
@@ -208,14 +226,14 @@ class Watch:
             raise HypervisorError("this hypervisor cannot ask guest agents")
         try:
             self._agent.ping(self._name)
-        except GuestAgentMissing:
+        except (GuestAgentMissing, InvalidState):  # it does not run any more: `wait` says so
             return False
         return True
 
     def _moved(self) -> bool:
         """Three different screens: black, the firmware's, and what comes after it."""
         screen = self.screenshot()
-        if screen and screen not in self._screens:
+        if screen and all(_differ(screen, other) for other in self._screens):
             self._screens.append(screen)
         return len(self._screens) > 2
 
@@ -231,6 +249,26 @@ class Watch:
         if not lines:
             return "It wrote nothing on its serial line."
         return "\n".join(("The last it wrote on its serial line:", *_indented(lines)))
+
+
+def _differ(one: bytes, other: bytes) -> bool:
+    """Whether two PNGs show more of a difference than a cursor that blinks."""
+    a, b = _pixels(one), _pixels(other)
+    if len(a) != len(b):
+        return True
+    different = sum(x != y for x, y in zip(a, b, strict=True))
+    return different > len(a) * _CURSOR
+
+
+def _pixels(png: bytes) -> bytes:
+    """Its scan lines, unpacked but still filtered, which is enough to compare."""
+    packed, at = b"", len(_PNG)
+    while at + 8 <= len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        if png[at + 4 : at + 8] == b"IDAT":
+            packed += png[at + 8 : at + 8 + length]
+        at += length + 12  # with length, kind and checksum
+    return zlib.decompress(packed) if packed else b""
 
 
 def _indented(lines: list[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from hypersdk.datapath.image import create_image
 from hypersdk.datapath.observed import Observed, ObservedSink
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSink, BlockSource
+from hypersdk.datapath.sparse import Sparse
 from hypersdk.datapath.throttle import Throttled, TokenBucket
 from hypersdk.model.errors import HyperSDKError, Interrupted, InvalidInput, PartialFailure
 from hypersdk.model.instances import Purpose
@@ -164,7 +165,7 @@ def write_disk(
     ):
         copy(
             readable,
-            ObservedSink(sink, counters),
+            Sparse(ObservedSink(sink, counters)),
             request_size=REQUEST_SIZE,
             workers=options.workers or usual_workers(repository),
         )

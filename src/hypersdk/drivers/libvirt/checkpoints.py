@@ -21,7 +21,7 @@ from hypersdk.drivers.libvirt.records import (
 )
 from hypersdk.drivers.libvirt.translate import parsed
 from hypersdk.model.checkpoints import Bitmap, Checkpoint, DiskBitmaps
-from hypersdk.model.errors import DataPathError, InvalidState
+from hypersdk.model.errors import DataPathError, InvalidState, NotFound
 
 #: Has libvirt look at the bitmaps: it gives a size only for those that are whole.
 _WITH_SIZES = libvirt.VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN | libvirt.VIR_DOMAIN_CHECKPOINT_XML_SIZE
@@ -89,7 +89,7 @@ class LibvirtCheckpoints:
 def _disk_bitmaps(domain: libvirt.virDomain, disk: DiskSource, running: bool) -> DiskBitmaps:
     try:
         records = image_records(disk.path, disk.format, in_use=running)
-    except DataPathError as error:
+    except (DataPathError, NotFound) as error:
         return DiskBitmaps(disk.name, disk.path, 0, 0, (), error.message)
     bitmaps = tuple(_live(domain, disk.name, records)) if running else records.bitmaps
     return DiskBitmaps(disk.name, disk.path, records.virtual_size, records.actual_size, bitmaps)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import libvirt
 
 from hypersdk.datapath import imageinspect
+from hypersdk.datapath.cancel import CancelToken
 from hypersdk.datapath.image import ExistingImage
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.raw import RawSink, RawSource
@@ -23,7 +24,7 @@ from hypersdk.drivers.libvirt.running import RunningView
 from hypersdk.drivers.libvirt.stopped import ALLOW_BACKING, Image, StoppedView
 from hypersdk.drivers.libvirt.translate import parsed
 from hypersdk.drivers.ports import BackupView, ViewOptions
-from hypersdk.model.errors import HypervisorError, InvalidState
+from hypersdk.model.errors import HyperSDKError, HypervisorError, InvalidState
 from hypersdk.model.instances import Disk
 
 
@@ -108,7 +109,12 @@ class DomainRewriting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._open:
-            if error is None:
-                for image in self._images.values():
+        problems = []
+        with self._open, CancelToken().scope():  # whose work was cancelled tidies up all the same
+            for image in self._images.values():
+                try:  # also after a failure: killed, it would not save the records of its changes
                     image.commit()
+                except HyperSDKError as problem:
+                    problems.append(problem)
+        if error is None and problems:
+            raise problems[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -14,7 +17,16 @@ from hypersdk.drivers.libvirt.filesystems import thaw
 from hypersdk.drivers.libvirt.records import remove_checkpoint
 from hypersdk.drivers.libvirt.translate import parsed
 from hypersdk.drivers.libvirt.workplace import DeadWorkplace, dead_workplaces
-from hypersdk.model.errors import HyperSDKError, NotFound
+from hypersdk.model.errors import HyperSDKError, NotFound, OperationTimeout
+from hypersdk.model.units import MIB
+
+#: What libvirt says when there is no job, or can be none.
+_NO_JOB = (libvirt.VIR_ERR_NO_DOMAIN_BACKUP, libvirt.VIR_ERR_NO_SUPPORT)
+#: Seconds that a job may take to end, and between two looks whether it has.
+_END_SECONDS, _LOOK_SECONDS = 30, 0.02
+#: State and reason of a guest whose write failed, and bytes below which a file system is full.
+_IO_ERROR = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+_FULL = 4 * MIB
 
 
 class LibvirtLeftovers:
@@ -48,7 +60,10 @@ def clean(connection: Connection, workplace: DeadWorkplace, *, dry_run: bool = F
         domain = connection.domain(record.domain)
     except NotFound:
         domain = None
-    steps = _steps(domain, workplace) if domain is not None else []
+    try:
+        steps = _steps(domain, workplace) if domain is not None else []
+    except HyperSDKError as error:
+        return [f"{record.name}: {error.message}; left for later"]
     done: list[str] = []
     whole = True
     for line, step in steps:
@@ -72,10 +87,17 @@ def _steps(
     """In the order that hurts the guest least: thaw first."""
     record = workplace.record
     steps: list[tuple[str, Callable[[], object]]] = []
-    if record.frozen and domain.ID() == record.run:
+    with native(f"look at '{record.name}'"):
+        thawable = record.frozen and domain.ID() == record.run
+    if thawable:
         steps.append((f"{record.name}: thawed its filesystems", lambda: thaw(domain)))
     if has_job(domain, workplace.folder):
-        steps.append((f"{record.name}: ended its backup job", lambda: end_job(domain)))
+        steps.append(
+            (
+                f"{record.name}: ended its backup job",
+                lambda: end_job(domain, workplace.folder),
+            )
+        )
     if record.checkpoint:
         steps.append(
             (
@@ -92,9 +114,7 @@ def backup_job(domain: libvirt.virDomain) -> Element | None:
         try:
             return parsed(domain.backupGetXMLDesc(0))
         except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_BACKUP:
-                return None
-            if not domain.isActive():
+            if error.get_error_code() in _NO_JOB or not domain.isActive():
                 return None
             raise
 
@@ -111,20 +131,52 @@ def has_job(domain: libvirt.virDomain, folder: Path) -> bool:
     return any(folder in Path(file).parents for file in files)
 
 
-def end_job(domain: libvirt.virDomain) -> None:
-    """End the backup job of a domain; none is no error."""
+def is_starved(domain: libvirt.virDomain, folder: Path) -> bool:
+    """Whether the guest stands still because QEMU had no room in a run's folder; see
+    `scratchguard`."""
+    with native(f"look at '{domain.name()}'"):
+        if tuple(domain.state()) != _IO_ERROR:
+            return False
+    there = os.statvfs(folder)
+    return there.f_bavail * there.f_frsize < _FULL
+
+
+def end_job(domain: libvirt.virDomain, folder: Path) -> None:
+    """End the backup job of the run with this folder, and wait until it is gone: QEMU has the files
+    in the folder open until then. A guest that had to stand still goes on. None is no error.
+
+    Raises OperationTimeout, HypervisorError.
+    """
+    starved = is_starved(domain, folder)
     with native(f"end the backup job of '{domain.name()}'"):
         try:
             domain.abortJob()
         except libvirt.libvirtError:
-            if backup_job(domain) is not None:
+            if has_job(domain, folder):
                 raise
+    _wait_for_end(domain, folder)
+    if starved:
+        with native(f"resume '{domain.name()}'"):
+            domain.resume()
+
+
+def _wait_for_end(domain: libvirt.virDomain, folder: Path) -> None:
+    deadline = time.monotonic() + _END_SECONDS
+    while has_job(domain, folder):
+        if time.monotonic() > deadline:
+            raise OperationTimeout(
+                f"the backup job of '{domain.name()}' does not end within {_END_SECONDS} s",
+                hint=f"See what it does: virsh domjobinfo {domain.name()}",
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def clean_folder(folder: Path) -> list[str]:
     """Clean up after one dead run, with a connection of its own."""
     workplace = DeadWorkplace.at(folder)
     if workplace is None:
+        if not (folder / "owner").exists():  # it died before it began anything
+            shutil.rmtree(folder, ignore_errors=True)
         return []
     connection = Connection(workplace.record.uri)
     try:

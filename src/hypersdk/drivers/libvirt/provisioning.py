@@ -34,10 +34,10 @@ from hypersdk.model.errors import (
 )
 from hypersdk.model.instances import Definition, Disk, Instance, Purpose
 
-#: ``<interface type='null'>`` came with libvirt 8.7.0.
-_NULL_NICS = 8_007_000
 #: Pools whose volumes are files in one folder.
 _FOLDER_POOLS = ("dir", "fs", "netfs")
+#: Pools whose volumes are block devices, called as the volume in the pool's folder.
+_DEVICE_POOLS = ("logical", "zfs")
 _SUFFIXES = {"qcow2": "qcow2", "raw": "img"}
 
 
@@ -73,6 +73,9 @@ class LibvirtProvisioning:
             adjusting.new_macs(xml)
         self._connect(xml, placement)
         adjusting.forget_run_paths(xml)
+        adjusting.media_may_be_missing(xml)
+        if not any(disk.purpose is Purpose.NVRAM for disk in disks):
+            adjusting.forget_nvram(xml)
         for disk in disks:
             place = places[disk.name]
             if not place.pool:
@@ -98,7 +101,7 @@ class LibvirtProvisioning:
             with native(f"remove '{name}'"):
                 if domain.isActive():
                     domain.destroy()
-                _undefine(domain)
+                _undefine(domain, libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
         for file in files:
             if Path(file).is_block_device():
                 with native(f"remove volume {file}"):
@@ -141,7 +144,7 @@ class LibvirtProvisioning:
 
     def _connect(self, xml: Element, placement: Placement) -> None:
         if placement.isolated:
-            adjusting.isolate(xml, null_nics=self._connection.native.getLibVersion() >= _NULL_NICS)
+            adjusting.isolate(xml)
             return
         for kind, name in adjusting.connect_nics(xml, placement.networks):
             if kind == "network":
@@ -164,7 +167,7 @@ class LibvirtProvisioning:
     ) -> Mapping[str, Place]:
         folder = self._folder(placement)
         elements = adjusting.disk_elements(saved.xml)
-        old = {target: adjusting.source_path(element) for _, element, target in elements}
+        old = {target: self._was_at(element) for _, element, target in elements}
         places: dict[str, Place] = {}
         taken: set[Path] = set()
         for disk in disks:
@@ -177,6 +180,17 @@ class LibvirtProvisioning:
             taken.add(place.path)
             places[disk.name] = place
         return places
+
+    def _was_at(self, disk: Element) -> str:
+        """Path of a disk; empty when it was a volume of a pool that is not here."""
+        pool, volume = adjusting.volume(disk)
+        if not pool:
+            return adjusting.source_path(disk)
+        try:
+            folder = self._pool_folder(pool)
+        except NotFound:
+            return ""
+        return str(folder / volume) if folder else ""
 
     def _place(
         self,
@@ -198,7 +212,7 @@ class LibvirtProvisioning:
             raise InvalidInput(
                 f"it is not known where disk {disk.name} was", hint="Name a --dir or a --pool."
             )
-        if str(parent).startswith("/dev/"):
+        if folder is None and old.startswith("/dev/"):
             raise InvalidInput(
                 f"disk {disk.name} was on the block device {old}",
                 hint="Name a --dir or a --pool for it.",
@@ -213,11 +227,18 @@ class LibvirtProvisioning:
             if not folder.is_dir():
                 raise NotFound(f"there is no folder {folder}", hint=f"mkdir -p {folder}")
             return folder.absolute()
-        if not placement.pool:
-            return None
-        xml = self._pool_xml(placement.pool)
-        path = xml.findtext("target/path") or ""
-        return Path(path) if xml.get("type") in _FOLDER_POOLS and path else None
+        return self._pool_folder(placement.pool) if placement.pool else None
+
+    def _pool_folder(self, pool: str) -> Path | None:
+        """None when its volumes are block devices. Raises InvalidInput for pools of other kinds."""
+        xml = self._pool_xml(pool)
+        path, kind = xml.findtext("target/path") or "", xml.get("type", "")
+        if kind not in (*_FOLDER_POOLS, *_DEVICE_POOLS):
+            raise InvalidInput(
+                f"disks cannot be restored into the pool '{pool}' of type {kind}",
+                hint=f"Use one of type {', '.join((*_FOLDER_POOLS, *_DEVICE_POOLS))}.",
+            )
+        return Path(path) if kind in _FOLDER_POOLS else None
 
     def _pool_xml(self, name: str) -> Element:
         with native(f"look at the pool '{name}'"):
@@ -308,10 +329,19 @@ class DomainBuilding:
                     self._connection.native.defineXML(before)
             raise
         self._committed = True
+        self._refresh_pools()
         with native(f"look at '{self.name}'"):
             if self._autostart:
                 domain.setAutostart(True)
             return self._observed(domain)
+
+    def _refresh_pools(self) -> None:
+        """So that pools list the new files; a pool that cannot look now lists them later."""
+        folders = {str(path.parent) for path in self._published}
+        with contextlib.suppress(libvirt.libvirtError, HyperSDKError):
+            for pool in self._connection.native.listAllStoragePools(0):
+                if pool.isActive() and parsed(pool.XMLDesc(0)).findtext("target/path") in folders:
+                    pool.refresh(0)
 
     def _replaced(self) -> str | None:
         """Make room for the new definition; the XML of the old one."""
@@ -355,11 +385,14 @@ class DomainBuilding:
                 volume.delete()
 
 
-def _undefine(domain: libvirt.virDomain) -> None:
-    """The definition with what libvirt keeps beside it; disks and UEFI variables stay."""
+def _undefine(
+    domain: libvirt.virDomain, nvram: int = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+) -> None:
+    """The definition with what libvirt keeps beside it; disks stay, and UEFI variables unless
+    ``nvram`` says otherwise."""
     domain.undefineFlags(
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+        | nvram
     )

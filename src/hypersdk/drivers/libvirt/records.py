@@ -244,7 +244,7 @@ def bitmap_names(disks: Iterable[DiskSource], *, in_use: bool) -> set[str]:
     """Names of bitmaps in images that we may look at."""
     names: set[str] = set()
     for disk in disks:
-        with contextlib.suppress(DataPathError):  # of another host, or not ours to read
+        with contextlib.suppress(DataPathError, NotFound):  # of another host, or not ours to read
             if disk.format == "qcow2":
                 records = image_records(disk.path, disk.format, in_use=in_use)
                 names |= {bitmap.name for bitmap in records.bitmaps}

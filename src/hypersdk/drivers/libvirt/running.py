@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
 
+from hypersdk.datapath.cancel import CancelToken
 from hypersdk.datapath.nbd import NbdSource
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.drivers.libvirt.connection import Connection
@@ -35,6 +36,7 @@ from hypersdk.drivers.libvirt.records import (
     checkpoint_xml,
     remove_checkpoint,
 )
+from hypersdk.drivers.libvirt.scratchguard import ScratchGuard
 from hypersdk.drivers.libvirt.tokens import SERIES, Moment, Token
 from hypersdk.drivers.libvirt.translate import parsed, state
 from hypersdk.drivers.libvirt.viewparts import FileView, drop_superseded, observed, why_full
@@ -91,9 +93,12 @@ class RunningView:
         #: Names that checkpoints and bitmaps have.
         self._taken: frozenset[str] = frozenset()
         self._recording: frozenset[str] = frozenset()
+        self._guard: ScratchGuard | None = None
         self._ended = self._kept = False
         try:
             self._plans = self._begin(xml, [self._plan(disk) for disk in sources])
+            if self._plans:
+                self._guard = ScratchGuard(lambda: self._domain, self._work.folder, self._work.qemu)
         except BaseException:
             self._end()
             raise
@@ -125,9 +130,7 @@ class RunningView:
         self._taken = self._names_taken(recording)  # not while the guest stands still
         with self._frozen(xml) as freeze:
             while True:
-                self._moment = (
-                    Moment.new(self._options.series, self._taken) if recording else None
-                )
+                self._moment = Moment.new(self._options.series, self._taken) if recording else None
                 try:
                     self._start_job(plans, recording)
                 except libvirt.libvirtError as error:
@@ -262,7 +265,8 @@ class RunningView:
         self._kept = True
         self._work.note(checkpoint="")
         if self._moment is not None:
-            drop_superseded(self._domain, self._moment, self._since, self._options.series)
+            with CancelToken().scope():  # the restore point is there
+                drop_superseded(self._domain, self._moment, self._since, self._options.series)
 
     def __enter__(self) -> Self:
         return self
@@ -291,8 +295,12 @@ class RunningView:
         if self._ended:
             return
         self._ended = True
+        if self._guard is not None:
+            self._guard.stop()
         try:
-            with contextlib.suppress(InstanceNotFound):  # then nothing of it is left either
+            # Whose work was cancelled tidies up all the same. Nothing is left of a domain that is
+            # gone.
+            with CancelToken().scope(), contextlib.suppress(InstanceNotFound):
                 self._undo(self._domain)
         except BaseException:
             self._work.leave()
@@ -304,7 +312,7 @@ class RunningView:
 
     def _undo(self, domain: libvirt.virDomain) -> None:
         if has_job(domain, self._work.folder):
-            end_job(domain)
+            end_job(domain, self._work.folder)
         if self._work.record.checkpoint and not self._kept:
             remove_checkpoint(domain, self._work.record.checkpoint)
 

@@ -14,6 +14,7 @@ import libvirt
 
 from hypersdk.datapath import imageinspect
 from hypersdk.datapath.bitmaps import image_records
+from hypersdk.datapath.cancel import CancelToken
 from hypersdk.datapath.image import ImageSource
 from hypersdk.datapath.imageinspect import ImageInfo
 from hypersdk.datapath.ports import BlockSource
@@ -30,7 +31,13 @@ from hypersdk.drivers.libvirt.records import (
 )
 from hypersdk.drivers.libvirt.tokens import Moment, Token
 from hypersdk.drivers.libvirt.translate import parsed
-from hypersdk.drivers.libvirt.viewparts import FileView, drop_superseded, observed, why_full
+from hypersdk.drivers.libvirt.viewparts import (
+    FileView,
+    drop_broken,
+    drop_superseded,
+    observed,
+    why_full,
+)
 from hypersdk.drivers.libvirt.workplace import Record, Workplace
 from hypersdk.drivers.ports import DiskView, ViewOptions
 from hypersdk.model.errors import HyperSDKError, InvalidState
@@ -89,6 +96,7 @@ class StoppedView:
     def _begin(self, images: list[Image]) -> Iterator[StoppedDiskView]:
         known = {image.disk.name: self._known(image) for image in images}
         recording = [image.disk for image in images if image.disk.records_changes]
+        self._recording = recording
         self._moment = self._new_checkpoint(recording)
         for image in images:
             found = known[image.disk.name]
@@ -150,7 +158,9 @@ class StoppedView:
         self._kept = True
         self._work.note(checkpoint="")
         if self._moment is not None:
-            drop_superseded(self._domain, self._moment, self._since, self._options.series)
+            with CancelToken().scope():  # the restore point is there
+                drop_superseded(self._domain, self._moment, self._since, self._options.series)
+                drop_broken(self._domain, self._recording)
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +180,8 @@ class StoppedView:
         self._open.close()
         try:
             if self._work.record.checkpoint and not self._kept:
-                remove_checkpoint(self._domain, self._work.record.checkpoint)
+                with CancelToken().scope():  # whose work was cancelled tidies up all the same
+                    remove_checkpoint(self._domain, self._work.record.checkpoint)
         except BaseException:
             self._work.leave()
             raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element
 
 import libvirt
 
+from hypersdk.datapath.bitmaps import image_records
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.raw import RawSource
 from hypersdk.drivers.libvirt.disksources import DiskSource
@@ -68,6 +69,19 @@ def drop_superseded(
         ours = [name for name in checkpoint_names(domain) if number(series, name) >= 0]
         gone = set(sorted(ours, key=lambda name: number(series, name))[:-KEPT])
     for name in sorted(gone - {kept.name}):
+        remove_checkpoint(domain, name)
+
+
+def drop_broken(domain: libvirt.virDomain, disks: Iterable[DiskSource]) -> None:
+    """Remove bitmaps of ours that a power cut made useless: of a stopped domain, since nothing can
+    remove them while it runs."""
+    names = {
+        bitmap.name
+        for disk in disks
+        for bitmap in image_records(disk.path, disk.format).bitmaps
+        if bitmap.name.startswith(f"{SERIES}.") and not bitmap.consistent
+    }
+    for name in sorted(names):
         remove_checkpoint(domain, name)
 
 

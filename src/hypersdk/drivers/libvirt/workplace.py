@@ -13,7 +13,6 @@ not do is done by `hypersdk doctor --reap` and by the next run.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -87,8 +86,6 @@ class Workplace:
         self._owner_file = os.open(self.folder / "new", flags, 0o600)
         fcntl.flock(self._owner_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.note()
-        # A cleaner that found it unlocked would lock it, and take us for dead.
-        os.rename(self.folder / "new", self.folder / "owner")
         self.qemu = self.folder / "qemu"
         self.qemu.mkdir(mode=0o700)
         if owner is not None:
@@ -108,6 +105,8 @@ class Workplace:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        # A cleaner that found it unlocked would lock it, and take us for dead.
+        os.rename(self.folder / "new", self.folder / "owner")
 
     @property
     def socket(self) -> Path:
@@ -126,18 +125,21 @@ class Workplace:
 
     def end(self) -> None:
         """Remove it. Nothing of the run may be left on the hypervisor then."""
-        if self._watch is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._watch.communicate(b"well\n")
-        if self._owner_file >= 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            os.close(self._owner_file)
-            self._owner_file = -1
+        self._dismiss()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
 
     def leave(self) -> None:
         """End the run, but leave the record for a later clean-up, since it could not be done."""
-        if self._watch is not None:
-            self._watch.communicate(b"well\n")
+        self._dismiss()
+        self._unlock()
+
+    def _dismiss(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.communicate(b"well\n")
+
+    def _unlock(self) -> None:
         if self._owner_file >= 0:
             os.close(self._owner_file)
             self._owner_file = -1
