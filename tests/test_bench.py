@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bench.bars import judge
 from bench.contender import OURS, Sample
+from bench.kvm.contenders import COMPRESSED, FULL, IDLE, PEER, RESTORE
 from bench.measure import ROOT
 from bench.report import page
 from bench.results import Results, load
+from tests.components import require, require_root
 
 #: Without restic: deriving its key takes as long as all the rest.
 PEERS = "borg,qemu-img,nbdcopy"
@@ -60,6 +64,57 @@ def test_a_missed_bar_is_said_first() -> None:
 def test_the_median_counts() -> None:
     samples = tuple(_sample(OURS, "", seconds) for seconds in (9.0, 1.0, 2.0))
     assert _results(samples).seconds("first") == 2.0
+
+
+def test_another_run_replaces_its_own_measures_only() -> None:
+    earlier = replace(_results((_sample(OURS, "", 1.0),)), calls={f"{OURS}, first": "a"})
+    later = replace(
+        _results((replace(_sample(OURS, "", 2.0), measure=IDLE),)),
+        runs={"scripts/bench kvm": "2026-11-22T00:00:00+00:00"},
+        calls={f"{OURS}, {IDLE}": "b"},
+        allocated=0,
+    )
+    both = later.beside(earlier)
+    assert (both.seconds("first"), both.seconds(IDLE)) == (1.0, 2.0)
+    assert (both.allocated, len(both.runs), len(both.calls)) == (1 << 30, 2, 2)
+    again = _results((_sample(OURS, "", 3.0),)).beside(both)
+    assert (again.seconds("first"), again.seconds(IDLE)) == (3.0, 2.0)
+    assert again.calls == {f"{OURS}, {IDLE}": "b"}
+
+
+def test_bars_of_a_running_guest() -> None:
+    times = {(OURS, ""): 2.0, (PEER, COMPRESSED): 6.0, (PEER, ""): 2.0}
+    samples = tuple(
+        replace(_sample(*who, seconds), measure=measure, details={"added": 1.0})
+        for measure in (FULL, IDLE, RESTORE)
+        for who, seconds in times.items()
+    )
+    met = {
+        (row.measure, row.against): row.met
+        for row in judge(_results(samples))
+        if row.measure != "memory"
+    }
+    assert met == {
+        (FULL, "virtnbdbackup (-z)"): True,
+        (FULL, "virtnbdbackup"): False,
+        (RESTORE, "virtnbdbackup (-z)"): True,
+        (RESTORE, "virtnbdbackup"): False,
+        (IDLE, "time"): False,
+        (IDLE, "virtnbdbackup (-z)"): True,
+        (IDLE, "virtnbdbackup"): True,
+    }
+
+
+def test_a_running_guest_is_measured(tmp_path: Path) -> None:
+    require_root()
+    require("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare", "mkfs.ext4")
+    found = tmp_path / "results.json"
+    measures = ",".join((IDLE, RESTORE))
+    call = [sys.executable, "-m", "bench", "kvm", "--quick", "--rounds", "1", "--only", measures]
+    subprocess.run([*call, "--results", str(found)], cwd=ROOT, check=True, capture_output=True)
+    measured = {sample.measure for sample in load(found).samples if sample.contender == OURS}
+    assert measured == {FULL, IDLE, RESTORE}
+    assert "incremental backup of a guest that wrote nothing" in page(load(found))
 
 
 def _sample(contender: str, variant: str, seconds: float) -> Sample:

@@ -40,8 +40,7 @@ def domain(lab: Lab) -> libvirt.virDomain:  # noqa: F811 - the fixture
 
 
 def identical(image: Path, other: Path) -> None:
-    command = ["qemu-img", "compare", "-q", "-U", image, other]
-    subprocess.run(command, check=True)
+    subprocess.run(["qemu-img", "compare", "-q", "-U", str(image), str(other)], check=True)
 
 
 def test_a_backup_says_what_it_reached_and_why_it_read_all(

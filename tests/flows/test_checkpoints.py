@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -80,8 +80,10 @@ def test_all_is_well() -> None:
 def test_a_raw_disk_records_nothing_and_need_not() -> None:
     records = Records([checkpoint("c.0")], [disk("vda", bitmap("c.0")), disk("vdb")])
     assert status(records).consistent
-    records.disks[1] = disk("vdb", problem="raw images keep no records")
+    records.disks[1] = replace(disk("vdb", problem="network disks are not read"), path="")
     assert status(records).consistent
+    records.disks[1] = disk("vdb", problem="no such file")
+    assert status(records).problems == ("vdb: its bitmaps cannot be seen: no such file",)
 
 
 @pytest.mark.parametrize(

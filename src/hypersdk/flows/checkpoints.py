@@ -124,7 +124,7 @@ def _bitmaps(records: Checkpoints, instance: str, wanted: re.Pattern[str]) -> li
 def _problems(disk: DiskBitmaps, checkpoints: Sequence[Checkpoint]) -> Iterator[str]:
     expected = [each.name for each in checkpoints if disk.disk in each.disks]
     if disk.problem:
-        if expected:
+        if expected or disk.path:  # one without a path is of a kind that keeps no bitmaps
             yield f"{disk.disk}: its bitmaps cannot be seen: {disk.problem}"
         return
     found = {bitmap.name: bitmap for bitmap in disk.bitmaps}

@@ -66,6 +66,8 @@ class Disk:
     #: Where the hypervisor keeps it; empty when it will not say.
     path: str = ""
     purpose: Purpose = Purpose.DISK
+    #: Bytes that one bit of its record of changes stands for; 0 when there is no record.
+    granularity: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,6 @@ def test_an_unknown_domain(snap: Snap, domains: Domains) -> None:
 def test_a_disk_that_is_not_there_does_not_hide_the_others(snap: Snap, domains: Domains) -> None:
     domains("a", running=False).image.unlink()
     domains("b")
-    result = snap("--json", "--machine", expect=3)
-    assert result.json["b"]["overallStatus"] == 0
+    result = snap("--json", "--machine")
+    assert {name: each["overallStatus"] for name, each in result.json.items()} == {"a": 1, "b": 0}
     assert "a.img" in result.err

@@ -12,7 +12,10 @@ import libvirt
 from hypersdk.drivers.libvirt.errors import native
 from hypersdk.model.errors import HypervisorError, NotFound
 from hypersdk.model.instances import Disk
+from hypersdk.model.units import KIB
 
+#: Bytes per bit of the bitmaps that libvirt and we make: QEMU's default, the size of a cluster.
+BITMAP_GRANULARITY = 64 * KIB
 #: Devices that hold data of the guest; CD and floppy drives hold media.
 _DEVICES = ("disk", "lun")
 #: A qcow2 header: magic, version (only version 3 keeps bitmaps), number of internal snapshots
@@ -65,7 +68,8 @@ class DiskSource:
         return (version, snapshots) if magic == _QCOW2_MAGIC else (0, 0)
 
     def disk(self) -> Disk:
-        return Disk(self.name, self.size, self.format, self.path)
+        granularity = BITMAP_GRANULARITY if self.records_changes else 0
+        return Disk(self.name, self.size, self.format, self.path, granularity=granularity)
 
 
 def disk_sources(

@@ -97,6 +97,8 @@ class LibvirtHypervisor:
         return f"{SCHEME}+{self._connection.uri}"
 
     def close(self) -> None:
+        if self.events is not None:
+            self.events.close()
         self._connection.close()
 
     def _offers(self, function: str) -> bool:

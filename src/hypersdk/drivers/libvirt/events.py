@@ -142,12 +142,17 @@ class LibvirtEvents:
             return self._ear
 
     def _leave(self, ear: _Ear, notes: _Notes) -> None:
+        """We stay registered: libvirt drops a registration only after its event loop has looked,
+        and one that is made before that takes it for still there and is told nothing."""
         with self._lock:
             ear.listeners = tuple(other for other in ear.listeners if other is not notes)
-            if not ear.listeners:
-                ear.close()
-                if self._ear is ear:
-                    self._ear = None
+
+    def close(self) -> None:
+        """Before the connection is closed, which our registration would keep open."""
+        with self._lock:
+            if self._ear is not None:
+                self._ear.close()
+                self._ear = None
 
 
 class LibvirtFollowing:
