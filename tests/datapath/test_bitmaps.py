@@ -77,7 +77,9 @@ def test_bitmap_that_was_not_saved(image: Path) -> None:
     add_bitmap(image, "x")
     with ExistingImage(inspect(image, "qcow2")) as open_image:
         open_image.write(0, memoryview(b"a" * 512))
-        open_image.flush()  # and no commit: closing kills qemu-nbd
+        open_image.flush()
+        # Before it sees its last client go: it would save the bitmap then.
+        open_image._server.value.kill()
     records = image_records(image, "qcow2")
     assert records.has("x")
     assert not records.usable("x")
