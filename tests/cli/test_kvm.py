@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -14,7 +15,6 @@ import pytest
 
 from hypersdk import init_repository
 from tests.cli.conftest import Runner
-from tests.components import require
 from tests.kvm.domains import DiskSpec, domain_xml, qemu_io
 from tests.kvm.fixtures import Lab, lab, libvirtd  # noqa: F401
 
@@ -161,7 +161,6 @@ def test_what_a_killed_backup_left_is_reaped(
     domain: libvirt.virDomain,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    require("pkill")
     scratch = lab.folder / "scratch"
     scratch.mkdir()
     scratch.chmod(0o755)
@@ -172,7 +171,7 @@ def test_what_a_killed_backup_left_is_reaped(
     ) as backup:
         (run,) = wait_for(lambda: list(scratch.glob("*/qemu/nbd")))
         # Its watcher first, or there would be nothing left to do.
-        subprocess.run(["pkill", "-KILL", "-f", str(run.parents[1])], check=True)
+        kill_all_that_name(run.parents[1])
         backup.send_signal(signal.SIGKILL)
     said = command("doctor", "--reap", "-H", lab.url, "--dry-run").out
     assert "web: ended its backup job" in said
@@ -182,6 +181,25 @@ def test_what_a_killed_backup_left_is_reaped(
     assert domain.listAllCheckpoints() == []
     assert "Nothing was left behind." in command("doctor", "--reap", "-H", lab.url).out
     command("backup", "--repo", place, "-H", lab.url, "web")
+
+
+def kill_all_that_name(folder: Path) -> None:
+    """SIGKILL for processes with the folder among their arguments."""
+    found = [
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and _names(process, folder)
+    ]
+    assert found
+    for number in found:
+        os.kill(number, signal.SIGKILL)
+
+
+def _names(process: Path, folder: Path) -> bool:
+    try:
+        return os.fsencode(folder) in (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:  # it has ended
+        return False
 
 
 def wait_for(look: object, seconds: float = 20) -> list[Path]:
