@@ -61,13 +61,16 @@ def _turn(
         trial = contender.trials[measure]
         with second_day(image) if measure == "second" else nullcontext():
             cost = run(trial.command, contender.folder / "log")
-        sample = _sample(contender, measure, number, cost)
+        sample = sample_of(contender, measure, number, cost, details_of(cost.output))
         _check(contender, trial, image)
         tell(f"{measure:10} round {number + 1}  {contender.label:22} {sample.seconds:8.2f} s")
         yield sample
 
 
-def _sample(contender: Contender, measure: str, number: int, cost: Cost) -> Sample:
+def sample_of(
+    contender: Contender, measure: str, number: int, cost: Cost, details: dict[str, float]
+) -> Sample:
+    """What one run of a contender took, and what it keeps in store after it."""
     return Sample(
         contender.name,
         contender.variant,
@@ -78,7 +81,7 @@ def _sample(contender: Contender, measure: str, number: int, cost: Cost) -> Samp
         cost.peak_rss,
         cost.load,
         disk_usage(contender.stored) if contender.stored else 0,
-        details_of(cost.output),
+        details,
     )
 
 

@@ -29,7 +29,7 @@ from bench.kvm.contenders import (
 )
 from bench.kvm.guest import GIB, MIB, Origin, RunningGuest, running_guest, same_disks
 from bench.measure import BenchError, Command, Cost, run
-from bench.race import Teller, disk_usage
+from bench.race import Teller, disk_usage, sample_of
 from tests.kvm.daemon import Libvirtd
 from tests.kvm.domains import DiskSpec, domain_xml
 
@@ -97,7 +97,7 @@ def _turn(
         cost = run(trial.command, contender.folder / "log")
         details = _statistics(contender, measure, cost)
         details["added"] = _data(contender) - before
-        yield _told(lab, _sample(contender, measure, number, cost, details))
+        yield _told(lab, sample_of(contender, measure, number, cost, details))
         if trial.restored is not None:
             guest.stop()
             if not same_disks(guest.path, trial.restored):
@@ -120,7 +120,7 @@ def latencies(lab: Lab, contenders: Sequence[Contender], rounds: int) -> Iterato
                     guest.count_latencies()
                     cost = run(contender.trials[FULL].command, contender.folder / "log")
                     details = _rated(guest.latencies(), cost.seconds)
-                yield _told(lab, _sample(contender, LATENCY, number, cost, details))
+                yield _told(lab, sample_of(contender, LATENCY, number, cost, details))
 
 
 def _undisturbed(lab: Lab, guest: RunningGuest, number: int) -> Sample:
@@ -212,23 +212,6 @@ def _data(contender: Contender) -> int:
     if contender.name == PEER:
         return sum(map(disk_usage, stored.glob("*.data")))
     return disk_usage(stored)
-
-
-def _sample(
-    contender: Contender, measure: str, number: int, cost: Cost, details: dict[str, float]
-) -> Sample:
-    return Sample(
-        contender.name,
-        contender.variant,
-        measure,
-        number,
-        cost.seconds,
-        cost.cpu_seconds,
-        cost.peak_rss,
-        cost.load,
-        disk_usage(contender.stored) if contender.stored else 0,
-        details,
-    )
 
 
 def _statistics(contender: Contender, measure: str, cost: Cost) -> dict[str, float]:

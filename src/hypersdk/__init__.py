@@ -10,8 +10,9 @@ import contextlib
 from pathlib import Path
 
 from hypersdk.datapath.cancel import CancelToken
+from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.drivers.ports import Hypervisor, Placement
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.drivers.registry import connect
 from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
 from hypersdk.flows.boottest import BootTest, BootTestOptions, Sign, boot_test

@@ -15,7 +15,8 @@ from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.throttle import Throttled, TokenBucket
-from hypersdk.drivers.ports import BackupView, DiskView, Hypervisor, ViewOptions
+from hypersdk.drivers.diskports import BackupView, DiskView, ViewOptions
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.flows.audit import Rereading, lying_chunks
 from hypersdk.flows.views import ImageView
 from hypersdk.model.errors import Damaged, HypervisorError, InvalidInput
@@ -61,7 +62,7 @@ class BackupOptions:
     exclude: frozenset[str] = frozenset()
     #: Have the guest agent freeze filesystems for the moment of the backup, when it answers.
     freeze: bool = True
-    #: Series of checkpoints that this backup goes on with; see `drivers.ports.ViewOptions`.
+    #: Series of checkpoints that this backup goes on with; see `drivers.diskports.ViewOptions`.
     series: str = "hypersdk"
     #: Unix socket through which a running instance is read; empty: in a private folder.
     socket: str = ""

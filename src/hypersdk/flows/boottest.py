@@ -16,13 +16,8 @@ from enum import Enum
 from typing import Self
 
 from hypersdk.datapath.cancel import CancelToken
-from hypersdk.drivers.ports import (
-    Console,
-    Hypervisor,
-    Lifecycle,
-    Placement,
-    Provisioning,
-)
+from hypersdk.drivers.diskports import Placement, Provisioning
+from hypersdk.drivers.ports import Console, Hypervisor, Lifecycle
 from hypersdk.flows.provision import ProvisionOptions, restore_instance
 from hypersdk.model.errors import (
     GuestAgentMissing,

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from hypersdk.drivers.ports import Checkpoints, Hypervisor
+from hypersdk.drivers.diskports import Checkpoints
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.model.checkpoints import Checkpoint, DiskBitmaps
 from hypersdk.model.errors import HypervisorError, NotFound
 from hypersdk.model.points import RestorePoint

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypersdk.datapath.cancel import CancelToken
-from hypersdk.drivers.ports import Hypervisor, Lifecycle, Placement, Provisioning
+from hypersdk.drivers.diskports import Placement, Provisioning
+from hypersdk.drivers.ports import Hypervisor, Lifecycle
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, write_disk
 from hypersdk.model.errors import HypervisorError, InvalidInput
 from hypersdk.model.instances import Definition, Disk, Instance

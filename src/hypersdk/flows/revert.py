@@ -16,7 +16,8 @@ from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.throttle import Throttled, TokenBucket
 from hypersdk.datapath.wrapping import WrappedSink, WrappedSource
-from hypersdk.drivers.ports import Hypervisor, Rewriting
+from hypersdk.drivers.diskports import Rewriting
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.flows.restore import REQUEST_SIZE, RestoredDisk, RestoreOptions, usual_workers
 from hypersdk.model.errors import HypervisorError, InvalidInput
 from hypersdk.model.extents import Extent, ExtentKind

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypersdk.datapath.ports import BlockSource
+from hypersdk.drivers.diskports import BackupView
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.drivers.ports import BackupView
 from hypersdk.model.errors import DataPathError, InstanceNotFound
 from hypersdk.model.extents import ExtentKind
 from hypersdk.model.instances import Consistency

@@ -12,8 +12,8 @@ import pytest
 
 import hypersdk
 from hypersdk import BackupOptions, HypervisorError
+from hypersdk.drivers.diskports import ViewOptions
 from hypersdk.drivers.libvirt import filesystems
-from hypersdk.drivers.ports import ViewOptions
 from hypersdk.model.instances import Consistency
 from tests.components import require, require_root
 from tests.flows.kvm.scene import Scene, backup_process, until, vda

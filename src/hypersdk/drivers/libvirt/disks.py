@@ -15,6 +15,7 @@ from hypersdk.datapath.cancel import CancelToken
 from hypersdk.datapath.image import ExistingImage
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.raw import RawSink, RawSource
+from hypersdk.drivers.diskports import BackupView, ViewOptions
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.disksources import disk_sources
 from hypersdk.drivers.libvirt.errors import native
@@ -23,7 +24,6 @@ from hypersdk.drivers.libvirt.leftovers import reap_domain
 from hypersdk.drivers.libvirt.running import RunningView
 from hypersdk.drivers.libvirt.stopped import ALLOW_BACKING, Image, StoppedView
 from hypersdk.drivers.libvirt.translate import parsed
-from hypersdk.drivers.ports import BackupView, ViewOptions
 from hypersdk.model.errors import HyperSDKError, HypervisorError, InvalidState
 from hypersdk.model.instances import Disk
 

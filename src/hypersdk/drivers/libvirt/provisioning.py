@@ -16,6 +16,7 @@ from hypersdk.datapath.image import ImageSink, create_image
 from hypersdk.datapath.ports import BlockSink
 from hypersdk.datapath.publish import check_target
 from hypersdk.datapath.raw import RawSink
+from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.libvirt import adjusting
 from hypersdk.drivers.libvirt.adjusting import SavedDomain
 from hypersdk.drivers.libvirt.connection import Connection
@@ -23,7 +24,6 @@ from hypersdk.drivers.libvirt.disksources import disk_sources
 from hypersdk.drivers.libvirt.errors import native
 from hypersdk.drivers.libvirt.translate import parsed, state
 from hypersdk.drivers.libvirt.viewparts import observed
-from hypersdk.drivers.ports import Placement
 from hypersdk.model.errors import (
     AlreadyExists,
     HyperSDKError,

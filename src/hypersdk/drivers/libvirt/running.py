@@ -23,6 +23,7 @@ import libvirt
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.datapath.nbd import NbdSource
 from hypersdk.datapath.ports import BlockSource
+from hypersdk.drivers.diskports import DiskView, ViewOptions
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.disksources import DiskSource, disk_sources
 from hypersdk.drivers.libvirt.errors import complaint, native, translated
@@ -41,7 +42,6 @@ from hypersdk.drivers.libvirt.tokens import SERIES, Moment, Token
 from hypersdk.drivers.libvirt.translate import parsed, state
 from hypersdk.drivers.libvirt.viewparts import FileView, drop_superseded, observed, why_full
 from hypersdk.drivers.libvirt.workplace import Record, Workplace
-from hypersdk.drivers.ports import DiskView, ViewOptions
 from hypersdk.model.errors import (
     HyperSDKError,
     HypervisorError,

@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from types import TracebackType
-from typing import Self
 
 import libvirt
 
+from hypersdk.datapath.handle import Handle
 from hypersdk.drivers.libvirt.errors import complaint, native
 from hypersdk.model.errors import HypervisorError
 from hypersdk.model.units import KIB
@@ -30,7 +29,7 @@ _BY_US = "it was closed here"
 _ENDS = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 
 
-class LibvirtSerialStream:
+class LibvirtSerialStream(Handle):
     """Holds the line from construction to `close`."""
 
     def __init__(self, name: str, domain: libvirt.virDomain) -> None:
@@ -119,14 +118,3 @@ class LibvirtSerialStream:
             if not data:
                 return "its other end was closed"
             self._received += data
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

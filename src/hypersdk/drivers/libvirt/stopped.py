@@ -19,6 +19,7 @@ from hypersdk.datapath.image import ImageSource
 from hypersdk.datapath.imageinspect import ImageInfo
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.raw import RawSource
+from hypersdk.drivers.diskports import DiskView, ViewOptions
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.disksources import DiskSource, disk_sources
 from hypersdk.drivers.libvirt.errors import native
@@ -39,7 +40,6 @@ from hypersdk.drivers.libvirt.viewparts import (
     why_full,
 )
 from hypersdk.drivers.libvirt.workplace import Record, Workplace
-from hypersdk.drivers.ports import DiskView, ViewOptions
 from hypersdk.model.errors import HyperSDKError, InvalidState
 from hypersdk.model.instances import Consistency, Definition, Disk, InstanceState
 

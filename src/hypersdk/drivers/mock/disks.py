@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from hypersdk.datapath.handle import Handle
+from hypersdk.drivers.diskports import ViewOptions
 from hypersdk.drivers.mock.checkpoints import Checkpoints
 from hypersdk.drivers.mock.errors import native
 from hypersdk.drivers.mock.fleece import Fleece, FleecedFile, live
 from hypersdk.drivers.mock.journal import RunSet, split_bytes
 from hypersdk.drivers.mock.rewriting import MockRewriting
 from hypersdk.drivers.mock.state import InstanceFolder, MockDefinition, MockDisk, Root
-from hypersdk.drivers.ports import ViewOptions
 from hypersdk.model.errors import DataPathError, NotFound
 from hypersdk.model.extents import Extent, ExtentKind
 from hypersdk.model.instances import Consistency, Definition, Disk, Instance, InstanceState
