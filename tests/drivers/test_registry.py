@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hypersdk.drivers.ports import capabilities
+from hypersdk.drivers.ports import present
 from hypersdk.drivers.registry import connect, schemes
 from hypersdk.model.errors import InvalidInput, MissingRequirement
 
@@ -38,7 +38,7 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_mock_driver_is_found_and_has_all_parts(tmp_path: Path) -> None:
     hypervisor = connect(f"mock://{tmp_path}")
-    assert capabilities(hypervisor) == ("inventory", "lifecycle", "disks")
+    assert present(hypervisor) == ("inventory", "lifecycle", "disks")
     assert hypervisor.url == f"mock://{tmp_path}"
     assert "mock" in schemes()
 

@@ -10,21 +10,50 @@ per driver (``errors.py``) to ``HypervisorError`` and its kin; a missing instanc
 ``InstanceNotFound``, an impossible transition ``InvalidState``.
 
 Idempotency: starting a running instance and stopping a stopped one succeed; deleting a missing
-one raises ``InstanceNotFound``.
+one raises ``InstanceNotFound``. What each operation does in each state is one table,
+`model.operations`.
+
+Limits: a part that lacks an aspect lists it in ``limits`` (it is ``Limited``); using the aspect
+raises ``NotSupported`` before anything is changed.
+
+Time: no call waits forever. Reads end within 30 seconds, everything that waits obeys the
+``CancelToken`` in force, and a lost connection raises ``HypervisorUnreachable``; the next call
+connects anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from hypersdk.drivers.containerports import Archives, Execution, Images, Logs
 from hypersdk.drivers.diskports import Checkpoints, Disks, Leftovers, Provisioning
+from hypersdk.model.capabilities import Capability, Grade, Limit
+from hypersdk.model.hosts import HostInfo
 from hypersdk.model.instances import Disk, Instance, InstanceEvent
 from hypersdk.model.machines import Display, GuestInfo, InstanceMetrics, Snapshot
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.resources import Network, Pool, Volume
 from hypersdk.model.specs import DiskSpec, InstanceSpec, NicSpec
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A part that lacks something."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What it lacks on this hypervisor; computed when the driver connects."""
+        ...
+
+
+class Host(Protocol):
+    """What the instances run on."""
+
+    def info(self) -> HostInfo:
+        """As observed now."""
+        ...
 
 
 class Inventory(Protocol):
@@ -319,6 +348,9 @@ class Hypervisor(Protocol):
         ...
 
     @property
+    def host(self) -> Host | None: ...
+
+    @property
     def inventory(self) -> Inventory | None: ...
 
     @property
@@ -366,11 +398,24 @@ class Hypervisor(Protocol):
     @property
     def networks(self) -> Networks | None: ...
 
+    @property
+    def execution(self) -> Execution | None: ...
+
+    @property
+    def logs(self) -> Logs | None: ...
+
+    @property
+    def images(self) -> Images | None: ...
+
+    @property
+    def archives(self) -> Archives | None: ...
+
     def close(self) -> None: ...
 
 
 #: Names of the parts, in the order in which people ask for them.
 PARTS = (
+    "host",
     "inventory",
     "events",
     "lifecycle",
@@ -387,9 +432,25 @@ PARTS = (
     "live_migration",
     "storage",
     "networks",
+    "execution",
+    "logs",
+    "images",
+    "archives",
 )
 
 
-def capabilities(hypervisor: Hypervisor) -> tuple[str, ...]:
-    """The parts that this hypervisor has."""
-    return tuple(part for part in PARTS if getattr(hypervisor, part) is not None)
+def capabilities(hypervisor: Hypervisor) -> tuple[Capability, ...]:
+    """Every part, graded by what this hypervisor has of it."""
+    return tuple(_graded(name, getattr(hypervisor, name)) for name in PARTS)
+
+
+def _graded(name: str, part: object) -> Capability:
+    if part is None:
+        return Capability(name, Grade.NONE)
+    limits = part.limits if isinstance(part, Limited) else ()
+    return Capability(name, Grade.PARTIAL if limits else Grade.FULL, limits)
+
+
+def present(hypervisor: Hypervisor) -> tuple[str, ...]:
+    """Names of the parts that this hypervisor has, in whole or in part."""
+    return tuple(name for name in PARTS if getattr(hypervisor, name) is not None)

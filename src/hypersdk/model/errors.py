@@ -29,7 +29,11 @@
     │   ├── Damaged                                   stored bytes are not what was written
     │   └── LeaseLost                      HTTP 409   retryable: run the backup again
     └── HypervisorError                    HTTP 502
-        ├── HypervisorUnreachable          HTTP 503   retryable
+        ├── HypervisorUnreachable          HTTP 503   retryable: no connection, or a lost reply
+        │   └── CircuitOpen                           it failed so often that it is left alone
+        ├── HypervisorBusy                 HTTP 503   retryable: refused before anything was begun
+        ├── HypervisorDenied               HTTP 403   who we are may not do it
+        ├── NotSupported                   HTTP 501   this hypervisor cannot do it
         ├── OperationTimeout               HTTP 504   the guest or hypervisor did not do it in time
         ├── GuestAgentMissing              HTTP 409   no agent answers inside the guest
         └── LimitExceeded                  HTTP 507   the hypervisor has no room
@@ -220,6 +224,29 @@ class HypervisorUnreachable(HypervisorError):
 
     http_status = 503
     retryable = True
+
+
+class CircuitOpen(HypervisorUnreachable):
+    """The hypervisor failed so often that it is not asked again before some time has passed."""
+
+
+class HypervisorBusy(HypervisorError):
+    """Refused for now, before anything was begun: the same call may be made again as it was."""
+
+    http_status = 503
+    retryable = True
+
+
+class HypervisorDenied(HypervisorError):
+    """The user, socket or credentials do not have the right."""
+
+    http_status = 403
+
+
+class NotSupported(HypervisorError):
+    """A part, or an aspect of one, that this hypervisor does not have; its capabilities say so."""
+
+    http_status = 501
 
 
 class OperationTimeout(HypervisorError):

@@ -92,6 +92,12 @@ class Instance:
     memory: int
     disks: tuple[Disk, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: Made by HyperSDK, says a mark that the hypervisor itself keeps.
+    owned: bool = False
+    #: Where people look for it: ``prod/web``; empty: nowhere special.
+    folder: str = ""
+    #: What it was made from: a container image; empty where that is not known.
+    image: str = ""
 
 
 class EventKind(Enum):

@@ -51,11 +51,40 @@ class CloudInit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MountSpec:
+    """A folder or volume of the host inside a container."""
+
+    #: Absolute path on the host, or the name of a volume, which is made when it does not exist.
+    source: str
+    #: Absolute path in the container.
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortSpec:
+    """A port of the host that leads into a container."""
+
+    host: int
+    inside: int
+    #: ``tcp`` or ``udp``.
+    protocol: str = "tcp"
+    #: Address of the host to listen on.
+    address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSpec:
-    """An instance to be made."""
+    """An instance to be made. A driver refuses (InvalidInput) what it cannot honour."""
 
     name: str
+    #: Processors that the guest sees; a container's share of time when ``cpu_limit`` is 0.
     vcpus: int = 1
+    #: Share of processor time when there is not enough, 1 to 10000, as ``cpu.weight`` of cgroups
+    #: (everybody has 100); 0: the hypervisor's default.
+    cpu_weight: int = 0
+    #: Processors' worth of time that it may use at most, such as 0.5; 0: as many as ``vcpus``.
+    cpu_limit: float = 0.0
     #: Room for hotplug; 0: as many as ``vcpus``.
     vcpus_maximum: int = 0
     #: Bytes, and room for hotplug (0: as much as ``memory``).
@@ -69,9 +98,20 @@ class InstanceSpec:
     cdrom: str = ""
     cloud_init: CloudInit | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: Where people look for it: ``prod/web``.
+    folder: str = ""
     #: ``kvm``, ``tcg``, or empty: KVM where it works.
     acceleration: str = ""
     #: Files for booting without a boot loader; empty for the usual way.
     kernel: str = ""
     initrd: str = ""
     kernel_arguments: str = ""
+    #: Container image. Containers have one; machines begin with ``disks[].base``.
+    image: str = ""
+    #: What a container runs; empty: what its image says.
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[MountSpec, ...] = ()
+    ports: tuple[PortSpec, ...] = ()
+    #: Processes and threads a container may have at once; 0: no limit.
+    pids_limit: int = 0

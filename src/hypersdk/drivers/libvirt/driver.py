@@ -16,6 +16,7 @@ from hypersdk.drivers.libvirt.disks import LibvirtDisks
 from hypersdk.drivers.libvirt.events import LibvirtEvents
 from hypersdk.drivers.libvirt.folders import Folders
 from hypersdk.drivers.libvirt.guestagent import LibvirtGuestAgent
+from hypersdk.drivers.libvirt.host import LibvirtHost
 from hypersdk.drivers.libvirt.hotplug import LibvirtHotplug
 from hypersdk.drivers.libvirt.inventory import LibvirtInventory
 from hypersdk.drivers.libvirt.leftovers import LibvirtLeftovers
@@ -62,11 +63,17 @@ class LibvirtHypervisor:
     live_migration: LibvirtLiveMigration | None = None
     storage: LibvirtStorage | None = None
     networks: LibvirtNetworks | None = None
+    # Of containers only.
+    execution: None = None
+    logs: None = None
+    images: None = None
+    archives: None = None
 
     def __init__(self, uri: str) -> None:
         self._connection = Connection(uri)
         folders = Folders(self._connection)
         kind = self._connection.native.getType()
+        self.host = LibvirtHost(self._connection)
         self.inventory = LibvirtInventory(self._connection)
         self.lifecycle = LibvirtLifecycle(self._connection, folders)
         if kind in _WITH_EVENTS:

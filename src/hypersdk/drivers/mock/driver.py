@@ -46,6 +46,11 @@ class MockHypervisor:
     """One folder. Any number of objects, threads and processes may use it at once."""
 
     # What nothing here stands behind: processes, screens, networks.
+    host: None = None
+    execution: None = None
+    logs: None = None
+    images: None = None
+    archives: None = None
     checkpoints: None = None
     provisioning: None = None
     leftovers: None = None

@@ -1,0 +1,1 @@
+"""The conformance kit: proves that a driver does what the ports promise."""

@@ -1,0 +1,157 @@
+"""Every call to a hypervisor as a record that wrappers see: the one way to wrap its parts.
+
+An interceptor is called instead of a part's method, with the ``Call`` and with ``go``, which makes
+it. It may refuse it, make it several times, time it, or raise after it. ``intercepted`` puts
+interceptors around all parts of a hypervisor; the first is the outermost. The mock hypervisor's
+latency and failures are interceptors as well, so what guards a driver is tested by what breaks it.
+
+Parts that a hypervisor lacks stay None, and ``limits`` stay readable: capabilities are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, cast
+
+from hypersdk.drivers.ports import PARTS, Hypervisor
+
+
+class Effect(Enum):
+    """What making a call twice would do."""
+
+    #: Changes nothing.
+    READ = "read"
+    #: Changes something; a second time it finds it done and succeeds.
+    REPEATABLE = "repeatable"
+    #: A second time it does it again, or fails because it is done: ``create``.
+    ONCE = "once"
+
+
+_READS = frozenset({
+    "host.info",
+    "inventory.instances", "inventory.instance",
+    "events.follow",
+    "snapshots.snapshots",
+    "checkpoints.checkpoints", "checkpoints.bitmaps",
+    "metrics.metrics",
+    "console.display", "console.screenshot",
+    "guest_agent.ping", "guest_agent.info",
+    "storage.pools", "storage.pool", "storage.volumes",
+    "networks.networks",
+    "logs.read", "logs.follow",
+    "images.images",
+})  # fmt: skip
+
+_REPEATABLE = frozenset({
+    "lifecycle.start", "lifecycle.stop", "lifecycle.pause", "lifecycle.resume",
+    "clones.make_template", "clones.unmake_template",
+    "snapshots.revert",
+    "guest_agent.thaw",
+    "hotplug.set_vcpus", "hotplug.set_memory", "hotplug.insert_media", "hotplug.eject_media",
+    "leftovers.reap",
+    "networks.start_network", "networks.stop_network",
+    "provisioning.discard",
+    "storage.resize_volume",
+})  # fmt: skip
+
+#: Answers that iterate over something finished. They are read to their end inside of the call, so
+#: that wrappers see their errors.
+_LISTINGS = frozenset({"inventory.instances"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a method of a part."""
+
+    #: URL of the hypervisor, without secrets.
+    hypervisor: str
+    part: str
+    method: str
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> str:
+        """``lifecycle.start``"""
+        return f"{self.part}.{self.method}"
+
+    @property
+    def effect(self) -> Effect:
+        if self.operation in _READS:
+            return Effect.READ
+        return Effect.REPEATABLE if self.operation in _REPEATABLE else Effect.ONCE
+
+    @property
+    def instance(self) -> str:
+        """Name of the instance it is about; empty when it is about none or many."""
+        first = self.arguments[0] if self.arguments else self.options.get("name", "")
+        if self.operation == "lifecycle.create":
+            first = (self.arguments or (self.options.get("spec"),))[0]
+            return str(first.name)
+        if self.part in {"storage", "networks", "images", "leftovers", "host"}:
+            return ""
+        return first if isinstance(first, str) else ""
+
+
+#: Called with a call and with what makes it. Returns what the call returns.
+Interceptor = Callable[[Call, Callable[[], Any]], Any]
+
+
+def intercepted(hypervisor: Hypervisor, *interceptors: Interceptor) -> Hypervisor:
+    """``hypervisor`` with every call going through ``interceptors``, the first one first."""
+    if not interceptors:
+        return hypervisor
+    return cast("Hypervisor", _Intercepted(hypervisor, interceptors))
+
+
+class _Intercepted:
+    """Stands for a hypervisor; what is no part of it (``close``, a mock's ``guest``) is its own."""
+
+    def __init__(self, inner: Hypervisor, interceptors: tuple[Interceptor, ...]) -> None:
+        self._inner = inner
+        for name in PARTS:
+            part = getattr(inner, name)
+            setattr(self, name, part and _Part(inner.url, name, part, interceptors))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Part:
+    """Stands for a part. Methods are made when they are first asked for."""
+
+    def __init__(
+        self, url: str, name: str, inner: object, interceptors: tuple[Interceptor, ...]
+    ) -> None:
+        self._url = url
+        self._name = name
+        self._inner = inner
+        self._interceptors = interceptors
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if name.startswith("_") or not callable(method):
+            return method
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            made = Call(self._url, self._name, name, arguments, options)
+            return _through(self._interceptors, made, method)
+
+        setattr(self, name, call)
+        return call
+
+
+def _through(interceptors: tuple[Interceptor, ...], call: Call, method: Callable[..., Any]) -> Any:
+    def go(depth: int = 0) -> Any:
+        if depth < len(interceptors):
+            return interceptors[depth](call, lambda: go(depth + 1))
+        answer = method(*call.arguments, **call.options)
+        return _finished(answer) if call.operation in _LISTINGS else answer
+
+    return go()
+
+
+def _finished(answer: Iterator[Any]) -> Iterator[Any]:
+    return iter(tuple(answer))
