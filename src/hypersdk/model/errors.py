@@ -30,7 +30,7 @@
     │   └── LeaseLost                      HTTP 409   retryable: run the backup again
     └── HypervisorError                    HTTP 502
         ├── HypervisorUnreachable          HTTP 503   retryable: no connection, or a lost reply
-        │   └── CircuitOpen                           it failed so often that it is left alone
+        │   └── CircuitOpen                HTTP 503   retryable: it failed often and is left alone
         ├── HypervisorBusy                 HTTP 503   retryable: refused before anything was begun
         ├── HypervisorDenied               HTTP 403   who we are may not do it
         ├── NotSupported                   HTTP 501   this hypervisor cannot do it
