@@ -251,3 +251,53 @@ def test_walk_is_not_far_ahead_of_the_work() -> None:
     with pytest.raises(DataPathError):
         pipeline.copy(FailsLater(MemorySource(bytes(10_000))), MemorySink(10_000))
     assert next(walked) < 130
+
+
+class TestInOrder:
+    """For outputs that are written from front to back."""
+
+    def test_results_come_in_the_order_of_the_disk(self) -> None:
+        content = random.Random(5).randbytes(65_536)
+        extents = [Extent(0, 30_000, D), Extent(30_000, 10_000, Z), Extent(40_000, 25_536, D)]
+        turns = threading.Semaphore(1)
+
+        def make(offset: int, data: memoryview) -> bytes:
+            if offset % 2000:  # some take longer than those behind them
+                with turns:
+                    time.sleep(0.001)
+            return bytes(data)
+
+        source = MemorySource(content, extents)
+        found = list(pipeline.in_order(source, make, granularity=1, request_size=1000, workers=4))
+        assert [at for at, _ in found] == [*range(0, 30_000, 1000), *range(40_000, 65_536, 1000)]
+        assert all(data == content[at : at + 1000] for at, data in found)
+
+    def test_the_first_error_is_raised_and_nothing_is_left_open(self) -> None:
+        source = CountedHandles(Failing(MemorySource(bytes(10_000)), 5000, DataPathError("broken")))
+        results = pipeline.in_order(source, lambda *_: None, granularity=1, request_size=100)
+        seen: list[int] = []
+        with pytest.raises(DataPathError, match="broken"):
+            seen.extend(at for at, _ in results)
+        assert seen == list(range(0, 5000, 100))
+        assert source.open == []
+
+    def test_who_stops_early_leaves_nothing_open(self) -> None:
+        source = CountedHandles(MemorySource(bytes(10_000)))
+        results = pipeline.in_order(source, lambda *_: None, granularity=1, request_size=100)
+        assert next(results)[0] == 0
+        results.close()
+        assert source.open == []
+
+    def test_few_results_wait(self) -> None:
+        made = itertools.count()
+        results = pipeline.in_order(
+            MemorySource(bytes(10_000)),
+            lambda *_: next(made),
+            granularity=1,
+            request_size=100,
+            workers=2,
+        )
+        next(results)
+        time.sleep(0.05)
+        assert next(made) <= 2 * 2 + 1
+        results.close()

@@ -9,15 +9,20 @@ from collections.abc import Iterable, Iterator
 
 from hypersdk.model.extents import Extent, ExtentKind
 
+#: Neighbours are joined up to about this many bytes: a source that decodes a stream learns its
+#: extents by decoding, and has to keep what was described and not yet read.
+JOIN_LIMIT = 16 << 20
+
 
 def joined(extents: Iterable[Extent]) -> Iterator[Extent]:
-    """The same areas with neighbours of one kind joined and empty extents left out."""
+    """The same areas with neighbours of one kind joined (not without end, see ``JOIN_LIMIT``) and
+    empty extents left out."""
     start = end = 0
     kind: ExtentKind | None = None
     for extent in extents:
         if not extent.length:
             continue
-        if extent.kind is kind:
+        if extent.kind is kind and end - start < JOIN_LIMIT:
             end = extent.end
             continue
         if kind is not None:

@@ -11,15 +11,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import NamedTuple, TypeVar
 
 from hypersdk.datapath.areas import aligned
 from hypersdk.datapath.cancel import token_in_force
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.model.errors import DataPathError
 from hypersdk.model.extents import Extent, ExtentKind
+
+T = TypeVar("T")
 
 #: Longest area in bytes that is zeroed at once: between two requests a copy can be cancelled.
 ZERO_REQUEST = 1 << 30
@@ -72,6 +76,53 @@ def copy(
     if queue.error is not None:
         raise queue.error
     sink.flush()
+
+
+def in_order(
+    source: BlockSource,
+    make: Callable[[int, memoryview], T],
+    *,
+    granularity: int,
+    request_size: int = 1 << 20,
+    workers: int = 2,
+) -> Generator[tuple[int, T]]:
+    """For outputs that are written from front to back: what ``make(offset, data)`` gives for each
+    area of data, with its offset, in the order of the disk. Zero areas are left out.
+
+    ``make`` runs in ``workers`` threads; at most two results per worker wait to be taken. The
+    last area may be shorter than the granularity. Raises the first error; closing the iterator
+    ends the threads.
+    """
+    step = max(request_size // granularity, 1) * granularity
+    token = token_in_force()
+    with contextlib.ExitStack() as undo:
+        handles: SimpleQueue[tuple[BlockSource, memoryview]] = SimpleQueue()
+        for _ in range(workers):
+            clone = undo.enter_context(source.clone())
+            handles.put((clone, memoryview(bytearray(step))))
+        pool = undo.enter_context(ThreadPoolExecutor(workers, "copy"))
+        waiting: deque[tuple[int, Future[T]]] = deque()
+
+        def work(offset: int, length: int) -> T:
+            reader, buffer = handles.get()
+            try:
+                reader.readinto(offset, buffer[:length])
+                return make(offset, buffer[:length])
+            finally:
+                handles.put((reader, buffer))
+
+        undo.callback(lambda: [future.cancel() for _, future in waiting])
+        for offset, length, zero in requests(source.extents(), source.size, granularity, step):
+            token.check()
+            if zero:
+                continue
+            waiting.append((offset, pool.submit(copy_context().run, work, offset, length)))
+            if len(waiting) > 2 * workers:
+                at, future = waiting.popleft()
+                yield at, future.result()
+        while waiting:
+            at, future = waiting.popleft()
+            yield at, future.result()
 
 
 def requests(
