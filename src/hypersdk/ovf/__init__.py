@@ -1,0 +1,1 @@
+"""Whole instances as portable files: OVF descriptors, their manifests, OVA archives."""
