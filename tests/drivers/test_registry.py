@@ -38,7 +38,7 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_mock_driver_is_found_and_has_all_parts(tmp_path: Path) -> None:
     hypervisor = connect(f"mock://{tmp_path}")
-    assert present(hypervisor) == ("inventory", "lifecycle", "disks")
+    assert {"inventory", "lifecycle", "disks"} < set(present(hypervisor))
     assert hypervisor.url == f"mock://{tmp_path}"
     assert "mock" in schemes()
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypersdk.datapath.ports import BlockSource
-from hypersdk.drivers.diskports import BackupView
+from hypersdk.drivers.diskports import BackupView, ViewOptions
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.model.errors import DataPathError, InstanceNotFound
+from hypersdk.model.errors import DataPathError, InstanceNotFound, NotFound
 from hypersdk.model.extents import ExtentKind
 from hypersdk.model.instances import Consistency
 from tests.drivers.mock.lab import GRANULE, MIB, content, kept, kinds, read, tokens
@@ -366,3 +366,11 @@ def test_zeroes_after_data_come_out_as_zero(
     zeroed = {number for start, count in areas for number in range(start, start + count)}
     with mock.disks.view("vm", since) as view, view.disks[0].open() as source:
         assert kinds(source) == ["Z" if n in zeroed else "." for n in range(20)]
+
+
+def test_an_unknown_disk_to_exclude_is_refused_and_leaves_nothing(mock: MockHypervisor) -> None:
+    with pytest.raises(NotFound, match="no disk vdz"):
+        mock.disks.view("web", {}, ViewOptions(exclude=frozenset({"vdz"})))
+    assert chain(mock) == []
+    with mock.disks.view("web", {}, ViewOptions(exclude=frozenset({"vda"}))) as view:
+        assert list(view.disks) == []

@@ -4,16 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from hypersdk.drivers.mock.config import Config
 from hypersdk.drivers.mock.driver import MockHypervisor, connect
-from hypersdk.drivers.ports import Hypervisor
+from hypersdk.drivers.mock.lifecycle import MockLifecycle
+from hypersdk.drivers.ports import Hypervisor, capabilities, present
 from hypersdk.model.errors import (
     AlreadyExists,
     HypervisorError,
     HypervisorUnreachable,
     InstanceNotFound,
     InvalidInput,
+    InvalidState,
     NotFound,
 )
+from hypersdk.model.instances import InstanceState
 from tests.drivers.mock.lab import MIB
 
 
@@ -43,7 +47,7 @@ def test_a_space_in_the_folder_survives_the_url(tmp_path: Path) -> None:
     assert connect(hypervisor.url).inventory.instance("web").name == "web"
 
 
-@pytest.mark.parametrize("url", ["mock://lab", "mock://lab/x", "mock://", "mock:///x?y=1"])
+@pytest.mark.parametrize("url", ["mock://lab", "mock://lab/x", "mock://", "mock:///x#y"])
 def test_a_url_must_name_an_absolute_folder(url: str) -> None:
     with pytest.raises(InvalidInput, match="three slashes"):
         connect(url)
@@ -105,3 +109,40 @@ def test_a_damaged_definition_is_named(mock: MockHypervisor) -> None:
     (folder / "definition.json").write_text('{"id": 1')
     with pytest.raises(HypervisorError, match=r"definition\.json is damaged"):
         mock.inventory.instance("web")
+
+
+def test_a_url_may_say_how_it_behaves_and_keeps_saying_it(tmp_path: Path) -> None:
+    url = f"mock://{tmp_path}/lab?profile=unreliable&seed=7"
+    hypervisor = connect(url)
+    assert hypervisor.url == url
+    assert (hypervisor.config.profile, hypervisor.config.seed) == ("unreliable", 7)
+    with pytest.raises(InvalidInput, match="'sed'"):
+        connect(f"mock://{tmp_path}/lab?sed=7")
+
+
+def test_parts_are_its_own_unless_something_stands_between(tmp_path: Path) -> None:
+    assert isinstance(MockHypervisor(tmp_path).lifecycle, MockLifecycle)
+    noted: Hypervisor = MockHypervisor(tmp_path, config=Config(journal=True))
+    assert not isinstance(noted.lifecycle, MockLifecycle)
+    assert capabilities(noted) == capabilities(MockHypervisor(tmp_path))
+
+
+def test_parts_can_be_left_out_and_exchanged(tmp_path: Path) -> None:
+    class Lazy(MockLifecycle):
+        def start(self, name: str, *, paused: bool = False) -> None:
+            """Does nothing."""
+
+    mock = MockHypervisor(
+        tmp_path, config=Config(without=frozenset({"snapshots"})), parts={"lifecycle": Lazy}
+    )
+    mock.create_instance("web", {})
+    mock.lifecycle.start("web")
+    assert mock.inventory.instance("web").state is InstanceState.STOPPED
+    assert "snapshots" not in present(mock)
+
+
+def test_only_a_running_guest_panics(mock: MockHypervisor) -> None:
+    mock.panic("web")
+    assert mock.inventory.instance("web").state is InstanceState.CRASHED
+    with pytest.raises(InvalidState):
+        mock.panic("web")

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from hypersdk.drivers.mock.clock import FakeClock
+from hypersdk.drivers.mock.config import Config
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.model.errors import AlreadyExists, InstanceNotFound, InvalidInput, InvalidState
+from hypersdk.drivers.mock.lifecycle import DEAF
+from hypersdk.model.errors import (
+    AlreadyExists,
+    InstanceNotFound,
+    InvalidInput,
+    InvalidState,
+    OperationTimeout,
+)
 from hypersdk.model.instances import InstanceState
+from hypersdk.model.operations import OUTCOMES, Gone, Operation
 from hypersdk.model.specs import DiskSpec, InstanceSpec
 from tests.drivers.mock.lab import MIB
 
@@ -152,3 +162,44 @@ def test_a_guest_handle_outlives_its_instance_with_an_error(mock: MockHypervisor
         mock.create_instance("web", {"vda": MIB})
         with pytest.raises(InstanceNotFound):
             guest.write(0, b"to the old one")
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("before", ["stopped", "running", "paused", "crashed"])
+def test_every_operation_does_in_every_state_what_the_table_says(
+    mock: MockHypervisor, operation: Operation, before: str
+) -> None:
+    folder = mock._root.find("web")
+    folder.set_state(InstanceState(before))
+    expected = OUTCOMES[operation].get(InstanceState(before))
+    call = getattr(mock.lifecycle, operation.value.split()[-1])
+    options = {"force": True} if operation is Operation.FORCE_STOP else {}
+    if expected is None:
+        with pytest.raises(InvalidState):
+            call("web", **options)
+        assert state(mock).value == before
+        return
+    call("web", **options)
+    if isinstance(expected, Gone):
+        with pytest.raises(InstanceNotFound):
+            state(mock)
+    else:
+        assert state(mock) is expected
+
+
+def test_a_guest_that_does_not_obey_uses_up_the_time(tmp_path: Path) -> None:
+    clock = FakeClock()
+    mock = MockHypervisor(tmp_path, config=Config(obeys_stop=False), clock=clock)
+    obedient = MockHypervisor(tmp_path, clock=clock)
+    mock.create_instance("web", {})
+    mock.lifecycle.start("web")
+    with pytest.raises(OperationTimeout, match="after 7 s"):
+        mock.lifecycle.stop("web", timeout=7)
+    assert clock.sleeps == [7]
+    assert state(mock) is InstanceState.RUNNING
+    obedient.lifecycle.create(InstanceSpec(name="deaf", kernel_arguments=f"quiet {DEAF}"))
+    obedient.lifecycle.start("deaf")
+    with pytest.raises(OperationTimeout):
+        obedient.lifecycle.stop("deaf")
+    obedient.lifecycle.stop("deaf", force=True)
+    obedient.lifecycle.stop("web")

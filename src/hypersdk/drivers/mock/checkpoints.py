@@ -1,121 +1,96 @@
-"""The chain of checkpoints of an instance, each with a journal of what changed since it.
-
-::
-
-    checkpoints/<checkpoint>/<disk id>.journal
-    checkpoints/<checkpoint>/pending           until the backup that made it has committed
-
-As in libvirt only the newest checkpoint records; changes since an older one are the union of its
-journal and all later ones. Names sort by age. Callers hold the lock of the instance.
-
-A killed backup leaves a pending checkpoint. ``settle`` decides at the next backup: kept when that
-backup asks for changes since it (the restore point was committed, the process died just before it
-said so), else merged into the one before it, as if it had never been. So leftovers are at most as
-many as there were killed backups since the last one that ran.
-"""
+"""The ``checkpoints`` part: see and remove records of changed blocks."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from hypersdk.drivers.mock import journal
-from hypersdk.drivers.mock.journal import Run, RunSet
-from hypersdk.drivers.mock.state import MockDisk
+from hypersdk.drivers.mock.chain import Chain
+from hypersdk.drivers.mock.definition import MockDisk
+from hypersdk.drivers.mock.errors import native
+from hypersdk.drivers.mock.folder import InstanceFolder
+from hypersdk.drivers.mock.root import Root
+from hypersdk.model.checkpoints import Bitmap, Checkpoint, DiskBitmaps
+from hypersdk.model.errors import InvalidState, NotFound
 
-#: Committed checkpoints that stay: several repositories may each know another one, and the newest
-#: restore point of a repository may be pruned.
-KEPT = 4
 
+class MockCheckpoints:
+    """Journals are this hypervisor's bitmaps."""
 
-class Checkpoints:
-    """Below ``folder``. All state is in the files."""
+    def __init__(self, root: Root) -> None:
+        self._root = root
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def checkpoints(self, name: str) -> Sequence[Checkpoint]:
+        """See the port."""
+        with self._chain(name, "list the checkpoints of") as (folder, chain):
+            disks = {disk.id: disk.name for disk in folder.definition().disks}
+            found, parent = [], ""
+            for each in chain.ids():
+                names = tuple(sorted(disks[id] for id in chain.journals(each) if id in disks))
+                created = datetime.fromtimestamp(chain.created(each), UTC)
+                found.append(Checkpoint(each, created, parent, names))
+                parent = each
+            return found
 
-    def ids(self) -> list[str]:
-        """Oldest first."""
-        return sorted(path.name for path in self._folder.iterdir() if path.name[0] != ".")
+    def bitmaps(self, name: str) -> Sequence[DiskBitmaps]:
+        """See the port."""
+        with self._chain(name, "look at the disks of") as (folder, chain):
+            records = {each: chain.journals(each) for each in chain.ids()} | {**chain.orphans()}
+            return [self._of_disk(folder, disk, records) for disk in folder.definition().disks]
 
-    def begin(self, disks: Iterable[MockDisk]) -> str:
-        """A new pending checkpoint; from now on it records."""
-        number = max((int(name.partition("-")[0]) for name in self.ids()), default=0) + 1
-        name = f"{number:010d}-{uuid4().hex[:12]}"
-        draft = self._folder / f".{name}"
-        draft.mkdir(mode=0o700)
-        (draft / "pending").touch()
-        for disk in disks:
-            journal.create(draft / f"{disk.id}.journal", disk.size)
-        draft.rename(self._folder / name)
-        return name
+    def delete(self, name: str, checkpoint: str) -> None:
+        """See the port. What it recorded goes to the one before it."""
+        with self._chain(name, "delete a checkpoint of") as (_, chain):
+            if checkpoint in chain.ids():
+                chain.drop(checkpoint)
+            else:
+                self._remove_orphan(name, chain, checkpoint)
 
-    def mark(self, disk: MockDisk, run: Run) -> None:
-        """Record a change that is about to be made."""
-        ids = self.ids()
-        path = self._journal(ids[-1], disk) if ids else None
-        if path is not None and path.exists():
-            journal.merge(path, journal.append(path, [run]))
+    def forget(self, name: str, checkpoint: str) -> None:
+        """See the port."""
+        with self._chain(name, "forget a checkpoint of") as (_, chain):
+            if checkpoint not in chain.ids():
+                known = ", ".join(chain.ids()) or "none"
+                raise NotFound(
+                    f"'{name}' has no checkpoint '{checkpoint}'", hint=f"There are: {known}."
+                )
+            chain.forget(checkpoint)
 
-    def changes(self, name: str, disk: MockDisk) -> RunSet | str:
-        """Granules of ``disk`` written since the checkpoint, or why that is not known."""
-        ids = self.ids()
-        if name not in ids:
-            return f"checkpoint {name} is not known any more"
-        runs: list[Run] = []
-        for later in ids[ids.index(name) :]:
-            recorded = journal.read(self._journal(later, disk))
-            if isinstance(recorded, str):
-                return f"the journal of checkpoint {later} {recorded}"
-            if later == name and recorded.disk_size != disk.size:
-                return f"the disk was resized from {recorded.disk_size} to {disk.size} bytes"
-            runs += recorded.runs
-        return RunSet(runs)
+    def remove_bitmap(self, name: str, bitmap: str) -> None:
+        """See the port."""
+        with self._chain(name, "remove a bitmap of") as (_, chain):
+            if bitmap in chain.ids():
+                raise InvalidState(
+                    f"checkpoint {bitmap} of '{name}' still needs its bitmap",
+                    hint="Remove the checkpoint as well.",
+                )
+            self._remove_orphan(name, chain, bitmap)
 
-    def keep(self, name: str) -> None:
-        """Commit; of the older committed ones only the newest stay."""
-        (self._folder / name / "pending").unlink(missing_ok=True)
-        committed = [other for other in self.ids() if not self._pending(other)]
-        for old in committed[:-KEPT]:
-            self.drop(old)
+    def _remove_orphan(self, name: str, chain: Chain, bitmap: str) -> None:
+        if bitmap not in chain.orphans():
+            raise NotFound(
+                f"'{name}' has neither a checkpoint nor a bitmap '{bitmap}'",
+                hint="List them first.",
+            )
+        chain.remove_orphan(bitmap)
 
-    def drop(self, name: str) -> None:
-        """Forget a checkpoint; what it recorded goes to the one before it."""
-        ids = self.ids()
-        if name not in ids:
-            return
-        position = ids.index(name)
-        if position > 0:
-            self._merge(name, ids[position - 1])
-        gone = self._folder / f".{name}"
-        (self._folder / name).rename(gone)
-        shutil.rmtree(gone)
+    def _of_disk(
+        self, folder: InstanceFolder, disk: MockDisk, records: Mapping[str, Mapping[str, Path]]
+    ) -> DiskBitmaps:
+        path = folder.disk_path(disk)
+        bitmaps = tuple(
+            Bitmap(each, journal.GRANULE, not isinstance(journal.read(paths[disk.id]), str))
+            for each, paths in records.items()
+            if disk.id in paths
+        )
+        used = path.stat().st_blocks * 512
+        return DiskBitmaps(disk.name, str(path), disk.size, used, bitmaps)
 
-    def settle(self, live: AbstractSet[str], wanted: AbstractSet[str]) -> None:
-        """Decide about pending checkpoints of killed backups; ``live`` ones belong to others."""
-        for draft in self._folder.glob(".*"):
-            shutil.rmtree(draft)
-        for name in self.ids():
-            if self._pending(name) and name not in live:
-                if name in wanted:
-                    self.keep(name)
-                else:
-                    self.drop(name)
-
-    def _merge(self, name: str, older: str) -> None:
-        for source in (self._folder / name).glob("*.journal"):
-            target = self._folder / older / source.name
-            recorded = journal.read(source)
-            if isinstance(recorded, str):
-                target.unlink(missing_ok=True)  # what changed is lost: the older must not be used
-            elif target.exists():
-                journal.append(target, recorded.runs)
-
-    def _pending(self, name: str) -> bool:
-        return (self._folder / name / "pending").exists()
-
-    def _journal(self, name: str, disk: MockDisk) -> Path:
-        return self._folder / name / f"{disk.id}.journal"
+    @contextmanager
+    def _chain(self, name: str, doing: str) -> Iterator[tuple[InstanceFolder, Chain]]:
+        folder = self._root.find(name)
+        with folder.locked(), native(f"{doing} '{name}'"):
+            yield folder, Chain(folder.path / "checkpoints")

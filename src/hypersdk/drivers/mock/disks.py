@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from hypersdk.datapath.handle import Handle
 from hypersdk.drivers.diskports import ViewOptions
-from hypersdk.drivers.mock.checkpoints import Checkpoints
+from hypersdk.drivers.mock.chain import Chain
+from hypersdk.drivers.mock.contents import refuse_torn
+from hypersdk.drivers.mock.definition import MockDefinition, MockDisk
 from hypersdk.drivers.mock.errors import native
 from hypersdk.drivers.mock.fleece import Fleece, FleecedFile, live
+from hypersdk.drivers.mock.folder import ACTIVE, InstanceFolder
+from hypersdk.drivers.mock.freezing import frozen_for_a_moment
 from hypersdk.drivers.mock.journal import RunSet, split_bytes
 from hypersdk.drivers.mock.rewriting import MockRewriting
-from hypersdk.drivers.mock.state import InstanceFolder, MockDefinition, MockDisk, Root
+from hypersdk.drivers.mock.root import Root
 from hypersdk.model.errors import DataPathError, NotFound
 from hypersdk.model.extents import Extent, ExtentKind
 from hypersdk.model.instances import Consistency, Definition, Disk, Instance, InstanceState
@@ -36,19 +41,28 @@ class MockDisks:
         options = options or ViewOptions()
         folder = self._root.find(name)
         with folder.locked(), native(f"begin a backup of '{name}'"):
+            refuse_torn(folder)
             content = folder.definition_bytes()
             definition = MockDefinition.decode(content)
-            checkpoints = Checkpoints(folder.path / "checkpoints")
+            chain = Chain(folder.path / "checkpoints")
             wanted = {token.checkpoint for token in map(Token.parse, since.values()) if token}
-            checkpoints.settle(live(folder.path / "views"), wanted)
+            chain.settle(live(folder.path / "views"), wanted)
             changes = {
-                disk.name: _changes(checkpoints, definition, disk, since.get(disk.name))
+                disk.name: _changes(chain, definition, disk, since.get(disk.name))
                 for disk in definition.disks
             }
-            checkpoint = checkpoints.begin(definition.disks)
-            fleece = Fleece(folder.path / "views" / checkpoint, definition.disks)
-            view = MockBackupView(folder, content, checkpoints, checkpoint, fleece, changes)
-            return view.without(options.exclude)
+            with self._frozen(folder, options) as frozen:
+                checkpoint = chain.begin(definition.disks, self._root.clock.now())
+                fleece = Fleece(folder.path / "views" / checkpoint, definition.disks)
+            view = MockBackupView(folder, content, chain, checkpoint, fleece, changes, frozen)
+        return view.without(options.exclude)
+
+    def _frozen(self, folder: InstanceFolder, options: ViewOptions) -> AbstractContextManager[bool]:
+        """Whether filesystems stand still for the moment of the view."""
+        answers = self._root.config.guest_agent and folder.state() is InstanceState.RUNNING
+        return (
+            frozen_for_a_moment(folder.path) if answers and options.freeze else nullcontext(False)
+        )
 
     def rewrite(self, name: str) -> MockRewriting:
         """See the port."""
@@ -77,7 +91,7 @@ class Token:
 
 
 def _changes(
-    checkpoints: Checkpoints, definition: MockDefinition, disk: MockDisk, text: str | None
+    chain: Chain, definition: MockDefinition, disk: MockDisk, text: str | None
 ) -> RunSet | str:
     """Granules changed since the token, or why the disk has to be read in full."""
     if text is None:
@@ -89,7 +103,7 @@ def _changes(
         return "the checkpoint belongs to another instance"
     if token.disk != disk.id:
         return "the checkpoint belongs to another disk"
-    return checkpoints.changes(token.checkpoint, disk)
+    return chain.changes(token.checkpoint, disk)
 
 
 class MockBackupView:
@@ -99,14 +113,16 @@ class MockBackupView:
         self,
         folder: InstanceFolder,
         content: bytes,
-        checkpoints: Checkpoints,
+        chain: Chain,
         checkpoint: str,
         fleece: Fleece,
         changes: Mapping[str, RunSet | str],
+        frozen: bool = False,
     ) -> None:
+        self._frozen = frozen
         self._folder = folder
         self._content = content
-        self._checkpoints = checkpoints
+        self._chain = chain
         self._checkpoint = checkpoint
         self._fleece = fleece
         self._ended = threading.Event()
@@ -150,19 +166,19 @@ class MockBackupView:
 
     @property
     def consistency(self) -> Consistency:
-        """There is no guest agent: a running instance is as after a power cut."""
-        if self._instance.state is InstanceState.STOPPED:
+        """Without a guest agent a running instance is as after a power cut."""
+        if self._instance.state not in ACTIVE:
             return Consistency.OFFLINE
-        return Consistency.CRASH
+        return Consistency.FILESYSTEM if self._frozen else Consistency.CRASH
 
     @property
     def definition(self) -> Definition:
         return Definition(DEFINITION_KIND, self._content)
 
     def keep_checkpoints(self) -> None:
-        """See the port. The newest few stay (``checkpoints.KEPT``)."""
+        """See the port. The newest few stay (``chain.KEPT``)."""
         with self._folder.locked(), native(f"keep a checkpoint of '{self._instance.name}'"):
-            self._checkpoints.keep(self._checkpoint)
+            self._chain.keep(self._checkpoint)
             self._kept = True
 
     def __enter__(self) -> Self:
@@ -180,7 +196,7 @@ class MockBackupView:
         with self._folder.locked(), native(f"end a backup of '{self._instance.name}'"):
             self._fleece.end()
             if not self._kept:
-                self._checkpoints.drop(self._checkpoint)
+                self._chain.drop(self._checkpoint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hypersdk.drivers.mock import journal, sparse
+from hypersdk.drivers.mock.definition import MockDisk
 from hypersdk.drivers.mock.journal import GRANULE, Follower, granules, split_bytes
-from hypersdk.drivers.mock.state import MockDisk
 from hypersdk.model.extents import Extent, ExtentKind
 
 
@@ -157,6 +157,11 @@ def live(folder: Path) -> set[str]:
         else:
             shutil.rmtree(view)
     return names
+
+
+def dead(folder: Path) -> list[Path]:
+    """Folders of views whose readers are dead."""
+    return [view for view in sorted(folder.iterdir()) if not _is_alive(view)]
 
 
 def _is_alive(view: Path) -> bool:

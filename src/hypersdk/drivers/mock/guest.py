@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from hypersdk.datapath.handle import Handle
 from hypersdk.drivers.mock import sparse
-from hypersdk.drivers.mock.checkpoints import Checkpoints
+from hypersdk.drivers.mock.chain import Chain
+from hypersdk.drivers.mock.counters import Counters
+from hypersdk.drivers.mock.definition import MockDefinition, MockDisk
 from hypersdk.drivers.mock.errors import native
 from hypersdk.drivers.mock.fleece import Saver
+from hypersdk.drivers.mock.folder import InstanceFolder
+from hypersdk.drivers.mock.freezing import wait_until_thawed
 from hypersdk.drivers.mock.journal import granules
-from hypersdk.drivers.mock.state import InstanceFolder, MockDefinition, MockDisk
 from hypersdk.model.errors import InstanceNotFound, InvalidInput
 
 
@@ -33,10 +37,11 @@ class GuestDisk(Handle):
         self._name = disk
         self._id = found.id
         self._what = f"disk '{disk}' of {folder.path}"
-        self._checkpoints = Checkpoints(folder.path / "checkpoints")
+        self._chain = Chain(folder.path / "checkpoints")
         self._saver = Saver(folder.path / "views", found.id)
         with native(f"open {self._what}"):
             self._file = os.open(folder.disk_path(found), os.O_RDWR | os.O_CLOEXEC)
+            self._counters = Counters(folder.path / "counters", found.id)
 
     @property
     def size(self) -> int:
@@ -59,9 +64,12 @@ class GuestDisk(Handle):
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes as they are now."""
-        _check_range(self._what, self.size, offset, length)
-        with native(f"read {self._what}"):
-            return os.pread(self._file, length, offset)
+        with self._folder.locked(), native(f"read {self._what}"):
+            _check_range(self._what, self._disk().size, offset, length)
+            began = time.perf_counter_ns()
+            data = os.pread(self._file, length, offset)
+            self._counters.count_read(length, time.perf_counter_ns() - began)
+            return data
 
     def resize(self, size: int) -> None:
         """Grow with zeroes or cut off. The next backup of the disk reads it in full."""
@@ -81,14 +89,27 @@ class GuestDisk(Handle):
             os.close(self._file)
             self._file = -1
             self._saver.close()
+            self._counters.close()
 
     @contextmanager
     def _change(self, offset: int, length: int, *, journal: bool) -> Iterator[None]:
-        with self._folder.locked(), native(f"write to {self._what}"):
+        with self._thawed(), native(f"write to {self._what}"):
+            began = time.perf_counter_ns()
             disk = self._disk()
             _check_range(self._what, disk.size, offset, length)
             self._before(disk, offset, length, journal=journal)
             yield
+            self._counters.count_write(length, time.perf_counter_ns() - began)
+
+    @contextmanager
+    def _thawed(self) -> Iterator[None]:
+        """The lock, at a moment when nothing is frozen."""
+        while True:
+            wait_until_thawed(self._folder.path, self._what)
+            with self._folder.locked():
+                if not os.path.exists(f"{self._folder.path}/frozen"):
+                    yield
+                    return
 
     def _before(self, disk: MockDisk, offset: int, length: int, *, journal: bool) -> None:
         """Save for open views, then record, then the caller writes: dying between is harmless."""
@@ -96,7 +117,7 @@ class GuestDisk(Handle):
             return
         self._saver.save(self._file, offset, length)
         if journal:
-            self._checkpoints.mark(disk, granules(offset, length))
+            self._chain.mark(disk, granules(offset, length))
 
     def _disk(self) -> MockDisk:
         return self._mine(self._folder.definition())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypersdk.drivers.mock.state import Root
+from hypersdk.drivers.mock.root import Root
 from hypersdk.model.errors import InstanceNotFound
 from hypersdk.model.instances import Instance
 

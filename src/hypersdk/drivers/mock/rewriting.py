@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -9,20 +11,25 @@ from typing import Self
 from hypersdk.datapath.handle import Handle
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.raw import RawSource
+from hypersdk.drivers.mock.errors import native
+from hypersdk.drivers.mock.folder import InstanceFolder
 from hypersdk.drivers.mock.guest import GuestDisk
-from hypersdk.drivers.mock.state import InstanceFolder
 from hypersdk.model.errors import InvalidState
 from hypersdk.model.instances import Disk, InstanceState
 
 
 class MockRewriting:
-    """See the port. An instance that is started all the same makes the next write fail."""
+    """See the port. While the file ``rewriting`` is locked the instance cannot be started."""
 
     def __init__(self, folder: InstanceFolder) -> None:
         self._folder = folder
-        instance = folder.observe()
-        check_stopped(folder)
-        self.disks: Sequence[Disk] = instance.disks
+        with folder.locked(), native(f"begin to rewrite {folder.path}"):
+            check_stopped(folder)
+            refuse_rewritten(folder)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._held = os.open(folder.path / "rewriting", flags, 0o600)
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+            self.disks: Sequence[Disk] = folder.observe().disks
 
     def source(self, disk: str) -> BlockSource:
         """See the port."""
@@ -42,6 +49,9 @@ class MockRewriting:
         trace: TracebackType | None,
     ) -> None:
         """Every write was complete when it returned."""
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 class RewrittenDisk(Handle):
@@ -76,6 +86,23 @@ class RewrittenDisk(Handle):
 
     def close(self) -> None:
         self._disk.close()
+
+
+def refuse_rewritten(folder: InstanceFolder) -> None:
+    """Raises InvalidState while somebody rewrites its disks; a killed process does not count."""
+    try:
+        descriptor = os.open(folder.path / "rewriting", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InvalidState(
+            f"the disks of '{folder.definition().name}' are being rewritten",
+            hint="Wait until that is done.",
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def check_stopped(folder: InstanceFolder) -> None:

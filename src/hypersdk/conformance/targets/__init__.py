@@ -1,0 +1,1 @@
+"""Targets of our own drivers; other drivers announce theirs as entry points."""
