@@ -145,3 +145,31 @@ def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         settings.workers = 3
     assert isinstance(settings, Settings)
+
+
+def test_hypervisors_in_the_file_and_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().hypervisors == {}
+    write_file(home, '[hypervisors]\nlab = "mock:///srv/lab"\nedge = "docker:///run/d.sock"\n')
+    assert load_settings().hypervisors == {"lab": "mock:///srv/lab", "edge": "docker:///run/d.sock"}
+    monkeypatch.setenv("HYPERSDK_HYPERVISORS", '{"lab": "mock:///srv/other"}')
+    assert load_settings().hypervisors["lab"] == "mock:///srv/other"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("mock:///srv/lab", "HYPERSDK_HYPERVISORS is not JSON"),
+        ('["mock:///srv/lab"]', "HYPERSDK_HYPERVISORS: "),
+        ('{"a/b": "mock:///srv"}', "HYPERSDK_HYPERVISORS: a name has letters, digits"),
+        ('{"lab": "/srv/lab"}', "HYPERSDK_HYPERVISORS: lab is no URL"),
+        ('{"lab": 1}', "HYPERSDK_HYPERVISORS: "),
+    ],
+)
+def test_hypervisors_that_are_wrong(
+    monkeypatch: pytest.MonkeyPatch, value: str, message: str
+) -> None:
+    monkeypatch.setenv("HYPERSDK_HYPERVISORS", value)
+    with pytest.raises(InvalidInput, match=message):
+        load_settings()

@@ -7,11 +7,16 @@ TOML file, from the default. The file is ``~/.config/hypersdk/config.toml`` (or 
     repository = "s3://backups/kvm"
     key = "file:/etc/hypersdk/passphrase"
     log_level = "warning"
+
+    [hypervisors]
+    lab = "libvirt+qemu:///system"
+    edge = "docker:///var/run/docker.sock"
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +29,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -36,6 +42,8 @@ FILE_VARIABLE = "HYPERSDK_CONFIG"
 #: How alike a variable's name must be to a setting's to be taken for a misspelt one. Variables
 #: that are not alike may hold secrets (``env:HYPERSDK_PASSPHRASE``) and are left alone.
 _ALIKE = 0.8
+#: Of a hypervisor: it stands before a slash on command lines.
+_NAME = re.compile(r"[\w.-]+")
 
 
 class Settings(BaseSettings):
@@ -62,11 +70,24 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: Threads that read, compress and encrypt; None: as many as the machine has processors.
     workers: int | None = Field(default=None, ge=1, le=256)
+    #: Name → URL of the hypervisors that fleet commands work on when none is given; in the
+    #: environment a JSON object.
+    hypervisors: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("cache_dir", "scratch_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("hypervisors")
+    @classmethod
+    def _named_urls(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, url in value.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError("a name has letters, digits, '.', '_' and '-' only")
+            if "://" not in url:
+                raise ValueError(f"{name} is no URL: write SCHEME://…")
+        return value
 
     @field_validator("key")
     @classmethod
@@ -114,6 +135,12 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         problem = error.errors(include_input=False, include_context=False)[0]
         raise _invalid(problem, file, set(chosen)) from None
+    except SettingsError:
+        # The library's message is about its own classes. Only this setting is read as JSON.
+        raise InvalidInput(
+            f"{PREFIX}HYPERVISORS is not JSON",
+            hint=f"""Write it like {PREFIX}HYPERVISORS='{{"lab": "libvirt+qemu:///system"}}'.""",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} is not TOML: {error}") from error
     except OSError as error:

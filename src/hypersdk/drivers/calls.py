@@ -10,12 +10,14 @@ Parts that a hypervisor lacks stay None, and ``limits`` stay readable: capabilit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, cast
 
-from hypersdk.drivers.ports import PARTS, Hypervisor
+from hypersdk.drivers.ports import PARTS, Hypervisor, Limited
+from hypersdk.model.capabilities import Limit
 
 
 class Effect(Enum):
@@ -30,6 +32,7 @@ class Effect(Enum):
 
 
 _READS = frozenset({
+    "hypervisor.connect",
     "host.info",
     "inventory.instances", "inventory.instance",
     "events.follow",
@@ -69,8 +72,9 @@ class Call:
     hypervisor: str
     part: str
     method: str
-    arguments: tuple[Any, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    #: Not shown: specs carry secrets.
+    arguments: tuple[Any, ...] = field(default=(), repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def operation(self) -> str:
@@ -86,24 +90,35 @@ class Call:
     @property
     def instance(self) -> str:
         """Name of the instance it is about; empty when it is about none or many."""
-        first = self.arguments[0] if self.arguments else self.options.get("name", "")
-        if self.operation == "lifecycle.create":
-            first = (self.arguments or (self.options.get("spec"),))[0]
-            return str(first.name)
-        if self.part in {"storage", "networks", "images", "leftovers", "host"}:
+        if self.part in _NOT_ABOUT_INSTANCES:
             return ""
-        return first if isinstance(first, str) else ""
+        key = "spec" if self.operation == "lifecycle.create" else "name"
+        first = self.arguments[0] if self.arguments else self.options.get(key, "")
+        name = getattr(first, "name", "") if key == "spec" else first
+        return name if isinstance(name, str) else ""
 
+
+_NOT_ABOUT_INSTANCES = frozenset({"storage", "networks", "images", "leftovers", "host", "events"})
 
 #: Called with a call and with what makes it. Returns what the call returns.
 Interceptor = Callable[[Call, Callable[[], Any]], Any]
 
 
 def intercepted(hypervisor: Hypervisor, *interceptors: Interceptor) -> Hypervisor:
-    """``hypervisor`` with every call going through ``interceptors``, the first one first."""
+    """``hypervisor`` with every call going through ``interceptors``, the first one first.
+
+    What a call hands out (a view of disks, a stream, an iterator) is used without them.
+    """
     if not interceptors:
         return hypervisor
     return cast("Hypervisor", _Intercepted(hypervisor, interceptors))
+
+
+def through(interceptors: Sequence[Interceptor], call: Call, go: Callable[[], Any]) -> Any:
+    """Make one call, which ``go`` does, through ``interceptors``, the first one first."""
+    for interceptor in reversed(interceptors):
+        go = partial(interceptor, call, go)
+    return go()
 
 
 class _Intercepted:
@@ -130,28 +145,31 @@ class _Part:
         self._inner = inner
         self._interceptors = interceptors
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Here and not through ``__getattr__``, which Python 3.12 does not ask when it looks
+        whether something is ``Limited``."""
+        return self._inner.limits if isinstance(self._inner, Limited) else ()
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
         if name.startswith("_") or not callable(method):
             return method
+        if f"{self._name}.{name}" in _LISTINGS:
+            method = _finishing(method)
 
         def call(*arguments: Any, **options: Any) -> Any:
             made = Call(self._url, self._name, name, arguments, options)
-            return _through(self._interceptors, made, method)
+            return through(self._interceptors, made, partial(method, *arguments, **options))
 
         setattr(self, name, call)
         return call
 
 
-def _through(interceptors: tuple[Interceptor, ...], call: Call, method: Callable[..., Any]) -> Any:
-    def go(depth: int = 0) -> Any:
-        if depth < len(interceptors):
-            return interceptors[depth](call, lambda: go(depth + 1))
-        answer = method(*call.arguments, **call.options)
-        return _finished(answer) if call.operation in _LISTINGS else answer
+def _finishing(listing: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """The same listing, but its answer is there in full when the call returns."""
 
-    return go()
+    def finished(*arguments: Any, **options: Any) -> Iterator[Any]:
+        return iter(tuple(listing(*arguments, **options)))
 
-
-def _finished(answer: Iterator[Any]) -> Iterator[Any]:
-    return iter(tuple(answer))
+    return finished

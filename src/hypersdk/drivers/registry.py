@@ -43,6 +43,11 @@ def connect(url: str) -> Hypervisor:
     return opener(url)
 
 
+def refuse_secrets(url: str) -> None:
+    """Raise InvalidInput for a URL that contains a password or token, or that is none."""
+    _refuse_secrets(_split(url))
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

@@ -35,6 +35,7 @@
         ├── HypervisorDenied               HTTP 403   who we are may not do it
         ├── NotSupported                   HTTP 501   this hypervisor cannot do it
         ├── OperationTimeout               HTTP 504   the guest or hypervisor did not do it in time
+        │   └── NoAnswer                              the hypervisor itself left a call unanswered
         ├── GuestAgentMissing              HTTP 409   no agent answers inside the guest
         └── LimitExceeded                  HTTP 507   the hypervisor has no room
 
@@ -253,6 +254,11 @@ class OperationTimeout(HypervisorError):
     """It was begun and did not end in time; the instance is as the hypervisor shows it."""
 
     http_status = 504
+
+
+class NoAnswer(OperationTimeout):
+    """A call was given up: the hypervisor did not answer within the call's deadline. Unlike a guest
+    that does not obey, this speaks about the hypervisor. The call may still take effect."""
 
 
 class GuestAgentMissing(HypervisorError):

@@ -1,0 +1,1 @@
+"""What guards the calls to a hypervisor; each is an interceptor, `guarded` puts them together."""

@@ -1,0 +1,1 @@
+"""Work with many hypervisors as one: find, run, place, watch."""
