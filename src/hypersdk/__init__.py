@@ -7,13 +7,20 @@ uses nothing else.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.mock.driver import MockHypervisor
-from hypersdk.drivers.ports import Hypervisor
+from hypersdk.drivers.ports import Hypervisor, capabilities
 from hypersdk.drivers.registry import connect
+from hypersdk.drivers.wrappers.audit import AuditOutcome, AuditRecord
+from hypersdk.drivers.wrappers.breaker import BreakerRules, BreakerState, BreakerStatus
+from hypersdk.drivers.wrappers.deadline import Deadlines
+from hypersdk.drivers.wrappers.guarded import Policy, breaker_status, connect_guarded, guarded
+from hypersdk.drivers.wrappers.retry import Retries
 from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
 from hypersdk.flows.boottest import BootTest, BootTestOptions, Sign, boot_test
 from hypersdk.flows.checkpoints import (
@@ -24,6 +31,24 @@ from hypersdk.flows.checkpoints import (
     scrub,
 )
 from hypersdk.flows.copy import copy_repository
+from hypersdk.flows.fleet.batch import Action, BatchOptions, BatchResult, Ending, run_batch
+from hypersdk.flows.fleet.create import FailedPlacement, PlacedInstance, create_instance
+from hypersdk.flows.fleet.health import HypervisorHealth, fleet_health
+from hypersdk.flows.fleet.inventory import (
+    FleetInstance,
+    FleetInventory,
+    InstanceFilter,
+    fleet_inventory,
+)
+from hypersdk.flows.fleet.members import Fleet
+from hypersdk.flows.fleet.placement import (
+    Candidate,
+    PlacementDecision,
+    PlacementPolicy,
+    PlacementRules,
+    place_instance,
+)
+from hypersdk.flows.fleet.selection import members_named, select_instances
 from hypersdk.flows.provision import ProvisionOptions, RestoredInstance, restore_instance
 from hypersdk.flows.prune import GRACE, collect_garbage, prune
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, restore
@@ -31,24 +56,32 @@ from hypersdk.flows.retire import Retired, retire
 from hypersdk.flows.revert import revert_instance
 from hypersdk.flows.rotation import Grouping, Period, half_over, periods, prunable
 from hypersdk.flows.verify import verify
+from hypersdk.model.capabilities import Capability, Grade, Limit
 from hypersdk.model.errors import (
     AlreadyExists,
+    CircuitOpen,
     Conflict,
     Damaged,
     HyperSDKError,
     HypervisorError,
+    HypervisorUnreachable,
     InstanceNotFound,
     Interrupted,
     InvalidInput,
     KeyRequired,
+    LimitExceeded,
     MissingRequirement,
+    NoAnswer,
     NotARepository,
     NotFound,
+    NotSupported,
     PartialFailure,
     PointNotFound,
     StoreError,
 )
-from hypersdk.model.instances import Definition
+from hypersdk.model.hosts import HostInfo
+from hypersdk.model.instances import Definition, Disk, Instance, InstanceState
+from hypersdk.model.machines import Snapshot
 from hypersdk.model.points import (
     CopyReport,
     Damage,
@@ -64,6 +97,14 @@ from hypersdk.model.points import (
     VerifyReport,
 )
 from hypersdk.model.progress import Progress, Reporter
+from hypersdk.model.specs import (
+    CloudInit,
+    DiskSpec,
+    InstanceSpec,
+    MountSpec,
+    NicSpec,
+    PortSpec,
+)
 from hypersdk.repository.keys import Key, KeySlot, Protect, generate_identity
 from hypersdk.repository.repository import Repository
 from hypersdk.repository.store.open import open_store
@@ -100,6 +141,19 @@ def open_repository(
     return Repository.open(open_store(location), key, cache=cache or _cache_folder())
 
 
+def load_spec(
+    source: str | Path | Mapping[str, Any], changes: Sequence[tuple[str, str]] = ()
+) -> InstanceSpec:
+    """The spec of an instance in a file (``.yaml``, ``.json``, ``.toml``) or a mapping.
+
+    Sizes may be text (``10GiB``). ``changes`` are applied on top: ``("disks[0].size", "20GiB")``.
+    Raises InvalidInput naming the field, and the nearest one that there is.
+    """
+    from hypersdk.config import specs  # noqa: PLC0415 - slow to import, as settings
+
+    return specs.load_spec(source, changes)
+
+
 def subfolders(location: str | Path) -> tuple[str, ...]:
     """Names of the folders in a place that may hold several repositories, sorted.
 
@@ -126,39 +180,79 @@ def __getattr__(name: str) -> str:
 
 __all__ = [
     "GRACE",
+    "Action",
     "AlreadyExists",
+    "AuditOutcome",
+    "AuditRecord",
     "BackupOptions",
+    "BatchOptions",
+    "BatchResult",
     "BootTest",
     "BootTestOptions",
+    "BreakerRules",
+    "BreakerState",
+    "BreakerStatus",
     "CancelToken",
+    "Candidate",
+    "Capability",
     "CheckpointStatus",
+    "CircuitOpen",
+    "CloudInit",
     "Conflict",
     "CopyReport",
     "Damage",
     "Damaged",
+    "Deadlines",
     "Decision",
     "Definition",
+    "Disk",
     "DiskDifference",
+    "DiskSpec",
+    "Ending",
+    "FailedPlacement",
+    "Fleet",
+    "FleetInstance",
+    "FleetInventory",
     "GcReport",
+    "Grade",
     "Grouping",
+    "HostInfo",
     "HyperSDKError",
     "Hypervisor",
     "HypervisorError",
+    "HypervisorHealth",
+    "HypervisorUnreachable",
+    "Instance",
+    "InstanceFilter",
     "InstanceNotFound",
+    "InstanceSpec",
+    "InstanceState",
     "Interrupted",
     "InvalidInput",
     "Key",
     "KeyRequired",
     "KeySlot",
+    "Limit",
+    "LimitExceeded",
     "MissingRequirement",
     "MockHypervisor",
+    "MountSpec",
+    "NicSpec",
+    "NoAnswer",
     "NotARepository",
     "NotFound",
+    "NotSupported",
     "PartialFailure",
     "Period",
+    "PlacedInstance",
     "Placement",
+    "PlacementDecision",
+    "PlacementPolicy",
+    "PlacementRules",
     "PointDisk",
     "PointNotFound",
+    "Policy",
+    "PortSpec",
     "Progress",
     "Protect",
     "ProvisionOptions",
@@ -172,31 +266,45 @@ __all__ = [
     "RestoredInstance",
     "RetentionPolicy",
     "Retired",
+    "Retries",
     "ScrubType",
     "Scrubbed",
     "Sign",
+    "Snapshot",
     "StoreError",
     "VerifyLevel",
     "VerifyReport",
     "backup_image",
     "backup_instance",
     "boot_test",
+    "breaker_status",
+    "capabilities",
     "checkpoint_status",
     "collect_garbage",
     "connect",
+    "connect_guarded",
     "copy_repository",
+    "create_instance",
+    "fleet_health",
+    "fleet_inventory",
     "generate_identity",
+    "guarded",
     "half_over",
     "init_repository",
+    "load_spec",
+    "members_named",
     "open_repository",
     "periods",
+    "place_instance",
     "prunable",
     "prune",
     "restore",
     "restore_instance",
     "retire",
     "revert_instance",
+    "run_batch",
     "scrub",
+    "select_instances",
     "subfolders",
     "verify",
 ]

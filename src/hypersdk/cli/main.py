@@ -8,9 +8,11 @@ import click
 
 from hypersdk.cli.backup import backup
 from hypersdk.cli.command import Group
+from hypersdk.cli.conform import conform
 from hypersdk.cli.demo import demo
 from hypersdk.cli.doctor import doctor
 from hypersdk.cli.failures import report
+from hypersdk.cli.fleet import fleet
 from hypersdk.cli.program import run_program
 from hypersdk.cli.repo import repo
 from hypersdk.cli.restore import restore
@@ -29,7 +31,7 @@ def hypersdk() -> None:
     """
 
 
-for _command in (backup, restore, verify, repo, doctor, demo):
+for _command in (backup, restore, verify, repo, fleet, doctor, demo, conform):
     hypersdk.add_command(_command)
 
 

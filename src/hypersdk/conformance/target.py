@@ -2,17 +2,21 @@
 
 A driver's author gives a ``Target``. Without an ``Observer`` cases that look into the backend are
 skipped, with that reason; a driver tested without one has proven less, and the report says so.
+
+What only some targets can do beyond that is a small protocol each (``MakesForeign``, ``Removes``,
+``Crashes``, ``HasStubborn``, ``HasNic``,
+``HasDestination``): a target that has the method has it, nothing is declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hypersdk.drivers.ports import Hypervisor
 from hypersdk.model.instances import InstanceState
-from hypersdk.model.specs import DiskSpec, InstanceSpec
+from hypersdk.model.specs import DiskSpec, InstanceSpec, NicSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,11 @@ class Observer(Protocol):
 
 
 class Guest(Protocol):
-    """Reads and writes the disk of an instance as its guest would, past the driver."""
+    """Reads and writes the disk of an instance as its guest would, past the driver.
+
+    It works on stopped and on running instances. What it wrote is on the disk when it returns.
+    It raises InvalidState where the backend lets nobody write, as to a stopped disk being read.
+    """
 
     #: Disk of ``Target.spec`` that it works on; ``rootfs`` for a container.
     disk: str
@@ -75,6 +83,10 @@ class Expectations:
     many: int = 100
     #: One of the cases about concurrency also runs that many at once; 0: stopped ones suffice.
     running: int = 4
+    #: For so long the kit waits for what comes by itself: an event, a counter that grows.
+    patience: float = 20.0
+    #: For so long the backend may tidy up behind a case before what is left counts as a leak.
+    settle: float = 5.0
 
 
 class Target(Protocol):
@@ -112,6 +124,64 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Undo what the target itself has set up."""
+        ...
+
+
+@runtime_checkable
+class MakesForeign(Protocol):
+    """A target that can act as another program would at the same hypervisor."""
+
+    def make_foreign(self, name: str) -> None:
+        """A stopped instance of this name, made past the driver, without our mark. The kit
+        deletes it through the driver."""
+        ...
+
+
+@runtime_checkable
+class Removes(Protocol):
+    """A target that can remove instances behind the driver's back."""
+
+    def remove(self, name: str) -> None:
+        """Remove a stopped instance with its disks past the driver, as the backend's own command
+        would."""
+        ...
+
+
+@runtime_checkable
+class Crashes(Protocol):
+    """A target whose instances can be made to crash."""
+
+    def crash(self, name: str) -> None:
+        """Returns when the backend shows the running instance as crashed."""
+        ...
+
+
+@runtime_checkable
+class HasStubborn(Protocol):
+    """A target that also has instances which do not power down when they are asked to.
+
+    Where ``Expectations.obeys_stop`` is False, those of ``Target.spec`` are such already.
+    """
+
+    def stubborn(self, name: str) -> InstanceSpec: ...
+
+
+@runtime_checkable
+class HasNic(Protocol):
+    """A target that says which NIC the kit shall give to instances and plug into them.
+
+    Without it: one of the first active network, or of user-mode networking where there is none.
+    """
+
+    def nic(self) -> NicSpec: ...
+
+
+@runtime_checkable
+class HasDestination(Protocol):
+    """A target with a second hypervisor of the same kind, to which running instances can move."""
+
+    def destination(self) -> str:
+        """Its URL."""
         ...
 
 

@@ -35,13 +35,9 @@ class MockTarget:
 
     def __init__(self, url: str, site: Site) -> None:
         parts = urlsplit(url)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        path = unquote(parts.path)
-        if not path:
-            self._temporary = tempfile.TemporaryDirectory(
-                prefix="hypersdk-mock-", dir=site.folder or None
-            )
-            path = self._temporary.name
+        self._site = site
+        self._temporary: list[tempfile.TemporaryDirectory[str]] = []
+        path = unquote(parts.path) or self._folder()
         query = {"guest_agent": "true", **dict(parse_qsl(parts.query, keep_blank_values=True))}
         self.url = f"mock://{quote(path)}?{urlencode(query)}"
         self.observer = MockObserver(Path(path))
@@ -86,9 +82,18 @@ class MockTarget:
     def crash(self, name: str) -> None:
         connect(self.url).panic(name)
 
+    def destination(self) -> str:
+        """Another folder, which ``close`` removes."""
+        return f"mock://{quote(self._folder())}"
+
+    def _folder(self) -> str:
+        made = tempfile.TemporaryDirectory(prefix="hypersdk-mock-", dir=self._site.folder or None)
+        self._temporary.append(made)
+        return made.name
+
     def close(self) -> None:
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        while self._temporary:
+            self._temporary.pop().cleanup()
 
 
 class MockObserver:

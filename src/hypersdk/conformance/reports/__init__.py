@@ -1,0 +1,1 @@
+"""Reports of a run, all made from one model: `results.Run`."""

@@ -1,0 +1,33 @@
+"""The cases, a module per subject. Every case is valid for machines and for containers."""
+
+#: In the order in which they are run: what others build on comes first.
+SUITES = (
+    "core",
+    "host",
+    "lifecycle",
+    "idempotency",
+    "errors",
+    "spec",
+    "identity",
+    "limits",
+    "refused",
+    "disks",
+    "changedblocks",
+    "rewriting",
+    "provisioning",
+    "snapshots",
+    "clones",
+    "hotplug",
+    "metrics",
+    "events",
+    "console",
+    "containers",
+    "storage",
+    "networks",
+    "migration",
+    "behind",
+    "timeouts",
+    "connection",
+    "exhaustion",
+    "concurrency",
+)
