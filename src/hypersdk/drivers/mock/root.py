@@ -293,8 +293,7 @@ class Root:
             return
         raise HypervisorUnreachable(
             f"there is no mock hypervisor in {self.path}",
-            hint="Create one: MockHypervisor(path).create_instance(…) in "
-            "hypersdk.drivers.mock.driver, or run 'hypersdk demo'.",
+            hint=f"A new one begins with an empty folder: mkdir {self.path}",
         )
 
     @contextmanager
