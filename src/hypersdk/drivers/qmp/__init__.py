@@ -1,0 +1,1 @@
+"""QEMU without libvirt, over its own monitor protocol."""
