@@ -26,6 +26,8 @@ from hypersdk.repository.repository import Repository, disk_named
 
 #: Bytes of the disk restored at once: neighbours in a pack are fetched in one read.
 REQUEST_SIZE = 4 * MIB
+#: What a person means by "the disks"; the rest is there for whoever makes the instance anew.
+_WANTED = (Purpose.DISK, Purpose.ARCHIVE)
 #: Threads when the repository is far away: restores there are bound by latency.
 REMOTE_WORKERS = 8
 
@@ -104,9 +106,11 @@ def _targets(
 ) -> list[tuple[PointDisk, Path]]:
     chosen: Sequence[PointDisk]
     if disk is None:
-        chosen = [each for each in point.disks if each.purpose is Purpose.DISK]
+        chosen = [each for each in point.disks if each.purpose in _WANTED]
     else:
         chosen = [disk_named(point, disk)]
+    for each in chosen:
+        _check_format(each, image_format)
     if len(chosen) == 1 and not to.is_dir():
         return [(chosen[0], to)]
     if to.exists() and not to.is_dir():
@@ -118,14 +122,27 @@ def _targets(
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise from_os(error, to, "create") from error
-    suffix = "img" if image_format == "raw" else image_format
     names: dict[str, PointDisk] = {}
     for one in chosen:
-        name = f"{one.name.replace('/', '_')}.{suffix}"
+        name = f"{one.name.replace('/', '_')}.{_suffix(one, image_format)}"
         while name in names:  # of pool/a and pool_a
             name = f"_{name}"
         names[name] = one
     return [(one, to / name) for name, one in names.items()]
+
+
+def _suffix(disk: PointDisk, image_format: str) -> str:
+    if disk.purpose is Purpose.ARCHIVE:
+        return "tar"
+    return "img" if image_format == "raw" else image_format
+
+
+def _check_format(disk: PointDisk, image_format: str) -> None:
+    if disk.purpose is Purpose.ARCHIVE and image_format != "raw":
+        raise InvalidInput(
+            f"{disk.name} is a tar archive and cannot be written as {image_format}",
+            hint="Leave out the format: the file is the archive.",
+        )
 
 
 def _restore_disk(

@@ -51,6 +51,8 @@ class Purpose(Enum):
     #: Files of a direct boot, without a boot loader.
     KERNEL = "kernel"
     INITRD = "initrd"
+    #: A tar archive of a filesystem: of a container, or of a volume of one.
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Disk:
     #: Where the hypervisor keeps it; empty when it will not say.
     path: str = ""
     purpose: Purpose = Purpose.DISK
-    #: Bytes that one bit of its record of changes stands for; 0 when there is no record.
+    #: Bytes that one bit of its record of changes stands for, or that an archive is laid out in
+    #: multiples of; 0 when there is neither.
     granularity: int = 0
 
 
@@ -74,7 +77,7 @@ class Disk:
 class Definition:
     """The hypervisor's own description of an instance. May hold secrets."""
 
-    #: ``libvirt-xml``, ``vmx``, ``ovf``, ``mock-json``.
+    #: ``libvirt-xml``, ``vmx``, ``ovf``, ``mock-json``, ``docker-json``.
     kind: str
     content: bytes
 

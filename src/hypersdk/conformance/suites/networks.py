@@ -53,6 +53,17 @@ def missing_networks_are_not_found(lab: Lab) -> None:
     expect.raises(NotFound, lambda: lab.networks.delete_network("kit-no-network"), "deleting it")
 
 
+@case("networks.stop")
+def a_network_stops_and_starts(lab: Lab) -> None:
+    """A network that was stopped is listed, not active, until it is started again."""
+    made = _network(lab)
+    for active in (False, True):
+        act = lab.networks.start_network if active else lab.networks.stop_network
+        act(made.name)
+        found = _listed(lab, made.name)
+        expect.true(found is not None and found.active is active, f"active is not {active}")
+
+
 @case("networks", needs=("lifecycle.nics",))
 def instances_are_connected(lab: Lab) -> None:
     """An instance with a NIC in a fresh network starts."""

@@ -1,0 +1,1 @@
+from tests.containers.fixtures import docker, dockerd, engine  # noqa: F401
