@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from hypersdk.conformance import expect
 from hypersdk.conformance.lab import Lab
+from hypersdk.conformance.target import Guest, HasFile
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.drivers.diskports import BackupView, DiskView
 from hypersdk.model.extents import Extent, ExtentKind
+from hypersdk.model.instances import Purpose
 from hypersdk.model.units import MIB
 
 #: The kit works in the first bytes of a disk, and at its very end.
@@ -28,10 +32,34 @@ def disk_of(view: BackupView, name: str) -> DiskView:
     """The disk of a view. It must be large enough for what the kit does."""
     for disk in view.disks:
         if disk.disk.name == name:
+            if disk.disk.purpose is Purpose.ARCHIVE:
+                expect.skip(f"'{name}' is read as an archive, which has no places of the guest")
             if disk.disk.size < WINDOW:
                 expect.skip(f"disk '{name}' has {disk.disk.size} bytes, it takes {WINDOW}")
             return disk
     raise expect.Unmet(f"no disk '{name}' in {[disk.disk.name for disk in view.disks]}")
+
+
+def held(view: BackupView, guest: Guest, offset: int, length: int) -> bytes:
+    """What a view holds of what the guest sees there; of an archive, in the guest's file."""
+    for disk in view.disks:
+        if disk.disk.name == guest.disk:
+            with disk.open() as source:
+                if disk.disk.purpose is not Purpose.ARCHIVE:
+                    return restored(source, offset, length)
+                return _in_file(source, guest)[offset : offset + length].ljust(length, b"\0")
+    raise expect.Unmet(f"no disk '{guest.disk}' in {[disk.disk.name for disk in view.disks]}")
+
+
+def _in_file(source: BlockSource, guest: Guest) -> bytes:
+    """The guest's file; a file that it never wrote is empty."""
+    if not isinstance(guest, HasFile):
+        expect.skip(f"'{guest.disk}' is read as an archive, and the guest names no file in it")
+    content = io.BytesIO(restored(source, 0, source.size))
+    with tarfile.open(fileobj=content) as archive:
+        names = {name.removeprefix("./"): name for name in archive.getnames()}
+        found = archive.extractfile(names[guest.file]) if guest.file in names else None
+        return found.read() if found else b""
 
 
 def tokens(view: BackupView) -> Mapping[str, str]:

@@ -177,6 +177,16 @@ class HasNic(Protocol):
 
 
 @runtime_checkable
+class HasFile(Protocol):
+    """A guest that works in a file of its filesystem: its instances are read as archives."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file in the archive."""
+        ...
+
+
+@runtime_checkable
 class HasDestination(Protocol):
     """A target with a second hypervisor of the same kind, to which running instances can move."""
 

@@ -90,8 +90,9 @@ class Instance:
     id: str
     name: str
     state: InstanceState
+    #: 0: it has no limit of its own, or this listing cannot know it (`Inventory.instance` can).
     vcpus: int
-    #: Bytes.
+    #: Bytes; 0 as for ``vcpus``.
     memory: int
     disks: tuple[Disk, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -25,23 +25,11 @@ class OwnEngine(DockerTarget):
         self._engine.close()
 
 
-#: They read what the guest wrote at its place of the disk.
-_OF_BLOCKS = (
-    "disks.what_was_written_comes_out",
-    "disks.clones_read_at_once",
-    "disks.a_view_stays_at_its_moment",
-    "disks.a_view_of_a_running_one_stays_at_its_moment",
-    "disks.a_view_knows_its_instance",
-    "provisioning.what_lives_is_left_alone",
-    "snapshots.disks_are_read_with_snapshots",
-)
 _APART = "the engine of the tests has a network of its own: tests/drivers/docker/test_lifecycle.py"
 test_conformance: Callable[..., None] = conformance_tests(
     OwnEngine,
     skip={
         "limits.ports_lead_inside": _APART,
         "limits.a_taken_port_is_refused": _APART,
-        "identity.the_list_agrees_with_each_look": "the engine's list does not know limits",
-        **dict.fromkeys(_OF_BLOCKS, "its disks are archives: tests/flows/test_containers.py"),
     },
 )

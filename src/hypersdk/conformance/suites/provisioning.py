@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypersdk.conformance import expect
 from hypersdk.conformance.case import case
 from hypersdk.conformance.lab import Lab
-from hypersdk.conformance.reading import AREA, copied, pattern, same
+from hypersdk.conformance.reading import AREA, copied, held, pattern, same
 from hypersdk.drivers.diskports import Placement
 from hypersdk.model.errors import AlreadyExists, InvalidInput
 from hypersdk.model.instances import Definition, Disk, InstanceState
@@ -92,11 +92,8 @@ def what_lives_is_left_alone(lab: Lab) -> None:
     lab.guest.write(name, AREA, pattern("read", AREA))
     with lab.disks.view(name, {}) as view:
         lab.leftovers.reap()
-        disk = next(disk for disk in view.disks if disk.disk.name == lab.guest.disk)
-        with disk.open() as source:
-            buffer = bytearray(AREA)
-            source.readinto(AREA, memoryview(buffer))
-            same(bytes(buffer), pattern("read", AREA), "the view after the cleanup")
+        found = held(view, lab.guest, AREA, AREA)
+        same(found, pattern("read", AREA), "the view after the cleanup")
 
 
 @case("leftovers")

@@ -210,6 +210,7 @@ class DockerGuest:
     ``docker cp`` otherwise."""
 
     disk = "rootfs"
+    file = _FILE
 
     def __init__(self, command: Command) -> None:
         self._command = command

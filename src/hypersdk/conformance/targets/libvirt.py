@@ -77,6 +77,7 @@ class LibvirtTarget:
             self._folder.chmod(0o777)  # QEMU runs as a user of its own
         virsh = Virsh(url.partition("+")[2])
         self._virsh = virsh
+        self._network = _network(virsh)
         self.observer = LibvirtObserver(virsh, self._folder)
         self.guest = LibvirtGuest(virsh, self._folder)
         self.expectations = Expectations(
@@ -122,13 +123,15 @@ class LibvirtTarget:
         return bool(mine)
 
     def close(self) -> None:
+        if self._network:
+            self._virsh.ask("net-destroy", self._network)
         if self._own_folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     # What only some targets can do.
 
     def nic(self) -> NicSpec:
-        return NicSpec()
+        return NicSpec(network=self._network)
 
     def stubborn(self, name: str) -> InstanceSpec:
         """Firmware that finds no system knows no power button."""
@@ -178,6 +181,20 @@ class LibvirtTarget:
             file.write(tostring(root, encoding="unicode"))
             file.flush()
             self._virsh.run("define", file.name)
+
+
+def _network(virsh: Virsh) -> str:
+    """One without an address, which leads nowhere: libvirt counts nothing of NICs without one.
+    Empty where none can be made: then NICs are in user mode."""
+    name = f"kit{secrets.token_hex(4)}"
+    root = Element("network")
+    SubElement(root, "name").text = name
+    SubElement(root, "bridge", name=name)
+    SubElement(root, "dns", enable="no")
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+        file.write(tostring(root, encoding="unicode"))
+        file.flush()
+        return name if virsh.ask("net-create", file.name).returncode == 0 else ""
 
 
 class Virsh:
