@@ -40,13 +40,15 @@ _KINDS: dict[grpc.StatusCode, type[HyperSDKError]] = {
     _Code.ABORTED: HypervisorBusy,
     _Code.UNIMPLEMENTED: NotSupported,
 }
+#: What containerd says when a shim ends while it is asked.
+_CLOSED = "ttrpc: closed"
 #: What containerd and runc say with the status UNKNOWN, which means "some error".
 _SAYINGS: tuple[tuple[str, type[HyperSDKError], str], ...] = (
     ("no space left on device", LimitExceeded, "Make room on the disk that containerd is on."),
     ("disk quota exceeded", LimitExceeded, "Make room on the disk that containerd is on."),
     ("cannot allocate memory", LimitExceeded, "Stop something, or ask for less."),
     ("device or resource busy", HypervisorBusy, "Try again."),
-    ("ttrpc: closed", HypervisorUnreachable, "The shim of the container has ended."),
+    (_CLOSED, HypervisorUnreachable, "The shim of the container has ended."),
 )
 _HINTS: dict[type[HyperSDKError], str] = {
     HypervisorUnreachable: "See whether containerd runs: systemctl status containerd",
@@ -108,8 +110,13 @@ def native(doing: str, missing: type[HyperSDKError] = NotFound) -> Iterator[None
 
 
 def is_missing(error: grpc.RpcError) -> bool:
-    """What was named is not there: gone meanwhile, or never there."""
-    return status(error) is _Code.NOT_FOUND
+    """What was named is not there: gone meanwhile, or never there.
+
+    So it is when the shim closes its connection during the call: another client has cleared the
+    task away.
+    """
+    code = status(error)
+    return code is _Code.NOT_FOUND or (code is _Code.UNKNOWN and _CLOSED in complaint(error))
 
 
 class Gone(contextlib.AbstractContextManager[None]):
