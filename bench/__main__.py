@@ -1,4 +1,4 @@
-"""``python -m bench run``, ``kvm`` and ``report``."""
+"""``python -m bench run``, ``kvm``, ``drivers`` and ``report``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.console import Console
 from bench import image as images
 from bench import ours, report
 from bench.contender import LEAST, LIMIT, OURS, RACES, Sample
+from bench.drivers.run import SECONDS, run_drivers
+from bench.drivers.sites import SITES
 from bench.kvm.contenders import MEASURES as KVM_MEASURES
 from bench.machine import available_memory, machine_facts
 from bench.measure import ROOT, BenchError
@@ -103,6 +105,25 @@ def kvm(only: str, quick: bool, rounds: int, results: Path | None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     report.show(found, Console())
     _keep(found, results, not quick and measures == KVM_MEASURES and rounds >= 3, console)
+
+
+@main.command()
+@click.option("--only", default=",".join(SITES), help="Hypervisors, by commas.")
+@click.option("--quick", is_flag=True, help="Few calls: does it work at all?")
+@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=3))
+@click.option("--results", type=click.Path(path_type=Path), help="Where to write the samples.")
+def drivers(only: str, quick: bool, rounds: int, results: Path | None) -> None:
+    """List and look through our drivers and through their libraries; a full run also adds to
+    docs/benchmarks.md. Needs root."""
+    console = Console(stderr=True, highlight=False)
+    chosen = _chosen(only, tuple(SITES))
+    command = " ".join(["scripts/bench", *sys.argv[1:]])
+    try:
+        found = run_drivers(chosen, rounds, 0 if quick else SECONDS, command, console.print)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+    report.show(found, Console())
+    _keep(found, results, not quick and chosen == tuple(SITES) and not found.absent, console)
 
 
 def _keep(found: Results, results: Path | None, publish: bool, console: Console) -> None:

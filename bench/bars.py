@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from bench.contender import LIMIT, OURS, RACES, Sample
+from bench.drivers import bars as drivers
 from bench.kvm import bars as kvm
 from bench.results import Results
 from bench.row import Row
@@ -27,6 +28,7 @@ TITLES = {
     "history": "many backups in one process",
     "gc": "prune and garbage collection",
     **kvm.TITLES,
+    **drivers.TITLES,
 }
 
 #: (measure, peer) → how many times as long as ours the peer must take.
@@ -52,7 +54,7 @@ GC_MIB = 500
 
 def judge(results: Results) -> list[Row]:
     """Every comparison that this run allows."""
-    parts = (_races, _rate, _incremental, _memory, _collection, kvm.rows)
+    parts = (_races, _rate, _incremental, _memory, _collection, kvm.rows, drivers.rows)
     rows = [row for part in parts for row in part(results)]
     return sorted(rows, key=lambda row: list(TITLES).index(row.measure))
 
@@ -127,7 +129,9 @@ def _incremental(results: Results) -> Iterator[Row]:
 
 def _memory(results: Results) -> Iterator[Row]:
     measured = [
-        sample for sample in results.samples if sample.contender == OURS and sample.measure != "gc"
+        sample
+        for sample in results.samples
+        if sample.contender == OURS and sample.peak_rss and sample.measure != "gc"
     ]
     if measured:
         worst = max(measured, key=lambda sample: sample.peak_rss)

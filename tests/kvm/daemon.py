@@ -41,6 +41,8 @@ from typing import Self
 
 import libvirt
 
+from tests.components import missing
+
 #: Seconds until the daemon must answer, and until all of it must be gone.
 _START_SECONDS = 20
 _END_SECONDS = 20
@@ -73,6 +75,15 @@ if [ -e /dev/kvm ]; then
     (umask 077 && : >"$folder/no-kvm")
     mount --bind "$folder/no-kvm" /dev/kvm
 fi
+# Control groups of our own, below the machine's: what is left of them is easily found. libvirt
+# takes an empty cgroup2 beside those of version 1 for one with controllers.
+if [ -n "$3" ]; then
+    umount /sys/fs/cgroup/unified 2>/dev/null || true
+    for controller in cpu cpuacct; do # which may be one
+        [ ! -d "/sys/fs/cgroup/$controller/$3" ] ||
+            mount --bind "/sys/fs/cgroup/$controller/$3" "/sys/fs/cgroup/$controller"
+    done
+fi
 hostname "$2"
 virtlogd --daemon --pid-file /run/libvirt/virtlogd.pid
 readlink /proc/self/ns/pid
@@ -97,9 +108,11 @@ done
 """
 # Bridges live in the shared network, so process 1 does not take them along.
 _OUTSIDE = r"""
-unshare --mount --uts --pid --fork --mount-proc --kill-child bash -c "$1" lab "$2" "$3"
+unshare --mount --uts --pid --fork --mount-proc --kill-child bash -c "$1" lab "$2" "$3" "$4"
 sed -n "s/.*<bridge name='\([^']*\)'.*/\1/p" "$2"/run/network/*.xml 2>/dev/null |
     while read -r bridge; do ip link delete "$bridge"; done
+[ -z "$4" ] || find "/sys/fs/cgroup/cpu/$4" "/sys/fs/cgroup/cpuacct/$4" -depth -type d \
+    -exec rmdir {} + 2>/dev/null
 rm -rf "$2"
 """
 
@@ -117,18 +130,22 @@ class Libvirtd:
     uri: str
     url: str
 
-    def __init__(self) -> None:
+    def __init__(self, *, control_groups: bool = False) -> None:
+        """``control_groups``: for processors; of cgroups v1, or the test is skipped."""
+        if control_groups and not Path("/sys/fs/cgroup/cpu/cpu.shares").exists():
+            missing("needs the controller for processors of cgroups v1")
         self.folder = Path(tempfile.mkdtemp(prefix="hl-", dir="/tmp"))
         self.images = self.folder / "images"
         self.boot = self.folder / "boot"
         self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
         self.url = f"libvirt+{self.uri}"
         self._host = f"lab-{uuid.uuid4().hex[:8]}"
+        self._group = self._new_group() if control_groups else ""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         try:
             self._furnish()
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _OUTSIDE, "sh", _INSIDE, self.folder, self._host],
+                ["/bin/sh", "-c", _OUTSIDE, "sh", _INSIDE, self.folder, self._host, self._group],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
@@ -209,6 +226,11 @@ class Libvirtd:
                 return pid
         raise AssertionError(f"no QEMU runs {domain}")
 
+    def _new_group(self) -> str:
+        for controller in ("cpu", "cpuacct"):
+            Path("/sys/fs/cgroup", controller, self.folder.name).mkdir(exist_ok=True)
+        return self.folder.name
+
     def _furnish(self) -> None:
         # With mkdir's mode the umask would have its say.
         self.folder.chmod(0o711)
@@ -224,10 +246,11 @@ class Libvirtd:
         # libvirt looks itself up, which takes 10 s where no name server answers.
         hosts = Path("/etc/hosts").read_text()
         (self.folder / "etc/hosts").write_text(f"{hosts}\n127.0.0.1 {self._host}\n")
+        controllers = '"cpu", "cpuacct"' if self._group else ""
         # Without controllers libvirt makes no control groups, which would stay behind. A private
         # /dev for each QEMU fails where /dev/kvm is covered.
         (self.folder / "etc/qemu.conf").write_text(
-            "cgroup_controllers = [ ]\nnamespaces = [ ]\n"
+            f"cgroup_controllers = [ {controllers} ]\nnamespaces = [ ]\n"
             f"remote_display_port_min = {port}\nremote_display_port_max = {port + 31}\n"
             f"migration_port_min = {port + 32}\nmigration_port_max = {port + 63}\n"
         )

@@ -5,7 +5,8 @@ Nothing in a spec is ignored: a driver refuses what it has no use for, by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -19,23 +20,15 @@ PORTS = range(1, 65_536)
 
 def checked(spec: InstanceSpec) -> InstanceSpec:
     """``spec`` as it is. Raises InvalidInput for what cannot be made anywhere."""
-    for problem, wrong in (
-        ("needs a name", not spec.name.strip()),
-        ("needs at least one processor", spec.vcpus < 1),
-        ("has room for fewer processors than it has", 0 < spec.vcpus_maximum < spec.vcpus),
-        ("needs at least 1 MiB of memory", spec.memory < MIB),
-        ("has room for less memory than it has", 0 < spec.memory_maximum < spec.memory),
-        ("has a CPU weight outside 1 to 10000", spec.cpu_weight not in (0, *WEIGHTS)),
-        ("cannot have a negative CPU limit", spec.cpu_limit < 0),
-        ("cannot have a negative limit of processes", spec.pids_limit < 0),
-        ("has a disk of negative size", any(disk.size < 0 for disk in spec.disks)),
-        ("has a variable with '=' in its name", any("=" in name for name in spec.env)),
-    ):
+    for problem, hint, wrong in _faults(spec):
         if wrong:
-            raise InvalidInput(f"'{spec.name}' {problem}")
+            raise InvalidInput(f"'{spec.name}' {problem}", hint=hint)
     for mount in spec.mounts:
         if not mount.target.startswith("/"):
-            raise InvalidInput(f"'{spec.name}': {mount.target!r} is no absolute path to mount at")
+            raise InvalidInput(
+                f"'{spec.name}': {mount.target!r} is no absolute path to mount at",
+                hint="It begins with '/'.",
+            )
     for port in spec.ports:
         if (
             port.host not in PORTS
@@ -47,6 +40,44 @@ def checked(spec: InstanceSpec) -> InstanceSpec:
                 hint="Ports are 1 to 65535, protocols tcp and udp.",
             )
     return spec
+
+
+def _faults(spec: InstanceSpec) -> Iterator[tuple[str, str, bool]]:
+    """What would be wrong, what to write instead, and whether it is."""
+    yield "needs a name", "name='web'", not spec.name.strip()
+    yield "needs at least one processor", "vcpus=1", spec.vcpus < 1
+    yield (
+        "has room for fewer processors than it has",
+        "vcpus_maximum is 0 or at least vcpus.",
+        spec.vcpus_maximum != 0 and spec.vcpus_maximum < spec.vcpus,
+    )
+    yield "needs at least 1 MiB of memory", "memory is in bytes: 1 << 30", spec.memory < MIB
+    yield (
+        "has room for less memory than it has",
+        "memory_maximum is 0 or at least memory.",
+        spec.memory_maximum != 0 and spec.memory_maximum < spec.memory,
+    )
+    yield (
+        "has a CPU weight outside 1 to 10000",
+        "Everybody has 100; 0 leaves it at that.",
+        spec.cpu_weight not in (0, *WEIGHTS),
+    )
+    yield (
+        "has a CPU limit that is no number of processors",
+        "0.5 is half a processor, 0 no limit.",
+        not 0 <= spec.cpu_limit < math.inf,
+    )
+    yield "cannot have a negative limit of processes", "0 is no limit.", spec.pids_limit < 0
+    yield (
+        "has a disk of negative size",
+        "size is in bytes; 0: as large as its path or base.",
+        any(disk.size < 0 for disk in spec.disks),
+    )
+    yield (
+        "has a variable without a name, or with '=' in it",
+        "env={'NAME': 'value'}",
+        any(not name or "=" in name for name in spec.env),
+    )
 
 
 def refuse(spec: InstanceSpec, names: Iterable[str], why: str) -> None:

@@ -11,7 +11,8 @@ import libvirt
 import pytest
 
 from hypersdk.datapath.bitmaps import add_bitmap, image_records
-from hypersdk.drivers.libvirt.driver import LibvirtHypervisor, connect
+from hypersdk.drivers.libvirt.checkpoints import LibvirtCheckpoints
+from hypersdk.drivers.libvirt.driver import connect
 from hypersdk.drivers.libvirt.records import checkpoint_names, remove_checkpoint
 from hypersdk.model.errors import InvalidState, NotFound
 from tests.kvm.domains import DiskSpec, domain_xml, qemu_io
@@ -25,9 +26,10 @@ ONLY_VDA = (
 
 
 @pytest.fixture
-def hypervisor(lab: Lab) -> Iterator[LibvirtHypervisor]:
+def part(lab: Lab) -> Iterator[LibvirtCheckpoints]:
     hypervisor = connect(lab.url)
-    yield hypervisor
+    assert hypervisor.checkpoints is not None
+    yield hypervisor.checkpoints
     hypervisor.close()
 
 
@@ -45,15 +47,15 @@ def names(lab: Lab, disk: str) -> set[str]:
     return {bitmap.name for bitmap in records.bitmaps}
 
 
-def test_seen_while_it_runs(hypervisor: LibvirtHypervisor, domain: libvirt.virDomain) -> None:
+def test_seen_while_it_runs(part: LibvirtCheckpoints, domain: libvirt.virDomain) -> None:
     domain.checkpointCreateXML(MADE.format("first"))
     domain.checkpointCreateXML(ONLY_VDA.format("second"))
     qemu_io(domain, "vda", "write 0 1M")
-    first, second = hypervisor.checkpoints.checkpoints("we b")
+    first, second = part.checkpoints("we b")
     assert (first.name, first.parent, first.disks) == ("first", "", ("vda", "vdb"))
     assert (second.name, second.parent, second.disks) == ("second", "first", ("vda",))
     assert datetime.now(UTC) - second.created < timedelta(minutes=1)
-    vda, vdb = hypervisor.checkpoints.bitmaps("we b")
+    vda, vdb = part.bitmaps("we b")
     assert [bitmap.name for bitmap in vda.bitmaps] == ["first", "second"]
     assert [bitmap.name for bitmap in vdb.bitmaps] == ["first"]
     assert vda.virtual_size == 8 << 20
@@ -61,18 +63,18 @@ def test_seen_while_it_runs(hypervisor: LibvirtHypervisor, domain: libvirt.virDo
 
 
 def test_seen_while_it_is_stopped(
-    lab: Lab, hypervisor: LibvirtHypervisor, domain: libvirt.virDomain
+    lab: Lab, part: LibvirtCheckpoints, domain: libvirt.virDomain
 ) -> None:
     domain.checkpointCreateXML(MADE.format("first"))
     domain.destroy()
     add_bitmap(lab.folder / "vdb.qcow2", "orphan")
-    assert [each.name for each in hypervisor.checkpoints.checkpoints("we b")] == ["first"]
-    vda, vdb = hypervisor.checkpoints.bitmaps("we b")
+    assert [each.name for each in part.checkpoints("we b")] == ["first"]
+    vda, vdb = part.bitmaps("we b")
     assert [(b.name, b.granularity, b.consistent) for b in vda.bitmaps] == [("first", 65536, True)]
     assert {bitmap.name for bitmap in vdb.bitmaps} == {"first", "orphan"}
 
 
-def test_disks_that_cannot_be_looked_at(lab: Lab, hypervisor: LibvirtHypervisor) -> None:
+def test_disks_that_cannot_be_looked_at(lab: Lab, part: LibvirtCheckpoints) -> None:
     raw = DiskSpec(lab.image("r.raw", "1M", format="raw"), target="vdb", format="raw")
     gone = DiskSpec(lab.folder / "gone.qcow2")
     xml = domain_xml("x", [gone, raw]).replace(
@@ -81,7 +83,7 @@ def test_disks_that_cannot_be_looked_at(lab: Lab, hypervisor: LibvirtHypervisor)
         "<host name='h'/></source><target dev='vdc' bus='virtio'/></disk>",
     )
     lab.connection.defineXML(xml)
-    found = {disk.disk: disk for disk in hypervisor.checkpoints.bitmaps("x")}
+    found = {disk.disk: disk for disk in part.bitmaps("x")}
     assert "gone.qcow2" in found["vda"].problem
     assert (found["vdb"].problem, found["vdb"].bitmaps) == ("", ())
     assert found["vdc"].problem == "network disks over nbd are not read"
@@ -89,26 +91,26 @@ def test_disks_that_cannot_be_looked_at(lab: Lab, hypervisor: LibvirtHypervisor)
 
 @pytest.mark.parametrize("running", [True, False])
 def test_delete(
-    lab: Lab, hypervisor: LibvirtHypervisor, domain: libvirt.virDomain, running: bool
+    lab: Lab, part: LibvirtCheckpoints, domain: libvirt.virDomain, running: bool
 ) -> None:
     for name in ("first", "second", "third"):
         domain.checkpointCreateXML(MADE.format(name))
     if not running:
         domain.destroy()
-    hypervisor.checkpoints.delete("we b", "second")
-    assert [each.name for each in hypervisor.checkpoints.checkpoints("we b")] == ["first", "third"]
+    part.delete("we b", "second")
+    assert [each.name for each in part.checkpoints("we b")] == ["first", "third"]
     if running:
         domain.destroy()
     assert names(lab, "vda") == names(lab, "vdb") == {"first", "third"}
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)  # goes on recording
     assert checkpoint_names(domain) == ["first", "third"]
     with pytest.raises(NotFound, match="second"):
-        hypervisor.checkpoints.delete("we b", "second")
+        part.delete("we b", "second")
 
 
 @pytest.mark.parametrize("running", [True, False])
 def test_delete_when_a_bitmap_is_lost(
-    lab: Lab, hypervisor: LibvirtHypervisor, domain: libvirt.virDomain, running: bool
+    lab: Lab, part: LibvirtCheckpoints, domain: libvirt.virDomain, running: bool
 ) -> None:
     """libvirt itself refuses, and would leave the other disk's for ever."""
     domain.checkpointCreateXML(MADE.format("first"))
@@ -118,8 +120,8 @@ def test_delete_when_a_bitmap_is_lost(
     )
     if running:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-    hypervisor.checkpoints.delete("we b", "first")
-    assert hypervisor.checkpoints.checkpoints("we b") == []
+    part.delete("we b", "first")
+    assert part.checkpoints("we b") == []
     if running:
         domain.destroy()
     assert names(lab, "vdb") == set()
@@ -127,23 +129,23 @@ def test_delete_when_a_bitmap_is_lost(
 
 @pytest.mark.parametrize("running", [True, False])
 def test_bitmaps_without_a_checkpoint(
-    lab: Lab, hypervisor: LibvirtHypervisor, domain: libvirt.virDomain, running: bool
+    lab: Lab, part: LibvirtCheckpoints, domain: libvirt.virDomain, running: bool
 ) -> None:
     domain.checkpointCreateXML(MADE.format("first"))
     domain.checkpointCreateXML(MADE.format("second"))
     with pytest.raises(InvalidState, match="still needs its bitmap"):
-        hypervisor.checkpoints.remove_bitmap("we b", "first")
+        part.remove_bitmap("we b", "first")
     if not running:
         domain.destroy()
     for name in ("first", "second"):
-        hypervisor.checkpoints.forget("we b", name)
+        part.forget("we b", name)
     with pytest.raises(NotFound):
-        hypervisor.checkpoints.forget("we b", "first")
-    assert hypervisor.checkpoints.checkpoints("we b") == []
-    hypervisor.checkpoints.remove_bitmap("we b", "first")
-    hypervisor.checkpoints.delete("we b", "second")  # finds the bitmap
+        part.forget("we b", "first")
+    assert part.checkpoints("we b") == []
+    part.remove_bitmap("we b", "first")
+    part.delete("we b", "second")  # finds the bitmap
     with pytest.raises(NotFound):
-        hypervisor.checkpoints.remove_bitmap("we b", "first")
+        part.remove_bitmap("we b", "first")
     if running:
         domain.destroy()
     assert names(lab, "vda") == names(lab, "vdb") == set()

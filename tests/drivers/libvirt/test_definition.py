@@ -15,6 +15,7 @@ from hypersdk.drivers.libvirt.definition import (
     domain_xml,
     targets,
 )
+from hypersdk.drivers.libvirt.marks import Marks, marks
 from hypersdk.model.errors import InvalidInput
 from hypersdk.model.specs import DiskSpec, InstanceSpec, NicSpec
 from hypersdk.model.units import GIB, MIB
@@ -33,6 +34,12 @@ SPEC = InstanceSpec(name="web")
         {"name": "new\nline"},
         {"name": ".hidden"},
         {"name": "\udc80"},
+        {"name": "ü" * 101},
+        {"cpu_limit": 0.001},
+        {"cpu_weight": 10_001},
+        {"image": "debian:12"},
+        {"tags": {"a": "two\nlines"}},
+        {"folder": "a\0b"},
         {"vcpus": 0},
         {"vcpus": 4, "vcpus_maximum": 2},
         {"memory": 1000},
@@ -80,6 +87,36 @@ def test_room_for_more_is_in_the_definition() -> None:
     assert translate.size(root.find("memory")) == 4 * GIB
     assert translate.size(root.find("currentMemory")) == GIB
     assert len(root.findall("devices/controller[@model='pcie-root-port']")) >= 8
+
+
+@pytest.mark.parametrize(
+    ("weight", "usual", "shares"),
+    [
+        (100, 100, "100"),
+        (100, 1024, "1024"),
+        (1, 1024, "10"),
+        (1, 100, "1"),
+        (10_000, 100, "10000"),
+    ],
+)
+def test_weights_are_in_the_hosts_measure(weight: int, usual: int, shares: str) -> None:
+    platform = replace(KVM, usual_shares=usual)
+    root = translate.parsed(domain_xml(replace(SPEC, cpu_weight=weight), platform, UUID, []))
+    assert root.findtext("cputune/shares") == shares
+    assert root.find("cputune/global_quota") is None
+
+
+def test_limits_are_of_the_whole_machine() -> None:
+    root = translate.parsed(domain_xml(replace(SPEC, cpu_limit=1.5), KVM, UUID, []))
+    assert root.findtext("cputune/global_period") == "100000"
+    assert root.findtext("cputune/global_quota") == "150000"
+    assert translate.parsed(domain_xml(SPEC, KVM, UUID, [])).find("cputune") is None
+
+
+def test_it_is_marked_as_ours() -> None:
+    spec = replace(SPEC, folder="prod/web", tags={"a": "b"})
+    root = translate.parsed(domain_xml(spec, KVM, UUID, [], seed="/seed.iso"))
+    assert marks(root) == Marks(made=True, folder="prod/web", seed="/seed.iso", tags={"a": "b"})
 
 
 def test_kvm_passes_the_processor_through_and_tcg_does_not() -> None:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.driver import LibvirtHypervisor
+from hypersdk.drivers.libvirt.ears import Ears
 from hypersdk.drivers.libvirt.events import LibvirtEvents, LibvirtFollowing
+from hypersdk.drivers.libvirt.inventory import LibvirtInventory
+from hypersdk.drivers.libvirt.keptmarks import KeptMarks
 from hypersdk.model.errors import HypervisorUnreachable
 from hypersdk.model.instances import EventKind, InstanceEvent, InstanceState
 from hypersdk.model.specs import InstanceSpec
@@ -16,14 +20,19 @@ from tests.kvm.domains import DiskSpec, domain_xml
 from tests.kvm.fixtures import Lab
 
 
+@contextmanager
+def events_of(lab: Lab) -> Iterator[LibvirtEvents]:
+    connection = Connection(lab.libvirtd.uri)
+    ears = Ears(connection)
+    yield LibvirtEvents(connection, ears, LibvirtInventory(connection, KeptMarks(ears)))
+    ears.close()
+    connection.close()
+
+
 @pytest.fixture
 def following(lab: Lab) -> Iterator[LibvirtFollowing]:
-    connection = Connection(lab.libvirtd.uri)
-    events = LibvirtEvents(connection)
-    with events.follow() as following:
+    with events_of(lab) as events, events.follow() as following:
         yield following
-    events.close()
-    connection.close()
 
 
 def told(following: LibvirtFollowing) -> InstanceEvent:
@@ -117,36 +126,29 @@ def test_nothing_is_missed_while_it_begins(lab: Lab) -> None:
 
     thread = threading.Thread(target=churn)
     thread.start()
-    connection = Connection(lab.libvirtd.uri)
-    events = LibvirtEvents(connection)
-    try:
-        for _ in range(10):
-            with events.follow() as following:
-                time.sleep(0.05)
-                assert following.instances()
-    finally:
-        stop.set()
-        thread.join()
-    with events.follow() as following:
-        truth = {domain.name() for domain in lab.connection.listAllDomains()}
-        assert set(following.instances()) == truth
-        gone = next(iter(truth))
-        lab.connection.lookupByName(gone).undefine()
-        while (event := told(following)).kind is not EventKind.REMOVED or event.name != gone:
-            pass  # the last of what came and went before
-        assert set(following.instances()) == truth - {gone}
-    events.close()
-    connection.close()
+    with events_of(lab) as events:
+        try:
+            for _ in range(10):
+                with events.follow() as following:
+                    time.sleep(0.05)
+                    assert following.instances()
+        finally:
+            stop.set()
+            thread.join()
+        with events.follow() as following:
+            truth = {domain.name() for domain in lab.connection.listAllDomains()}
+            assert set(following.instances()) == truth
+            gone = next(iter(truth))
+            lab.connection.lookupByName(gone).undefine()
+            while (event := told(following)).kind is not EventKind.REMOVED or event.name != gone:
+                pass  # the last of what came and went before
+            assert set(following.instances()) == truth - {gone}
 
 
 def test_two_followers_each_hear_everything(lab: Lab, following: LibvirtFollowing) -> None:
-    connection = Connection(lab.libvirtd.uri)
-    events = LibvirtEvents(connection)
-    with events.follow() as other, events.follow() as third:
+    with events_of(lab) as events, events.follow() as other, events.follow() as third:
         lab.connection.defineXML(domain_xml("web"))
         assert told(following).id == told(other).id == told(third).id
-    events.close()
-    connection.close()
 
 
 def test_a_lost_connection_is_told(lab: Lab, following: LibvirtFollowing) -> None:
@@ -163,18 +165,15 @@ def test_a_lost_connection_is_told(lab: Lab, following: LibvirtFollowing) -> Non
 
 
 def test_following_can_begin_anew_after_a_loss(lab: Lab) -> None:
-    connection = Connection(lab.libvirtd.uri)
-    events = LibvirtEvents(connection)
-    with events.follow() as following:
-        lab.libvirtd.kill()
-        lab.libvirtd.restart()
-        with pytest.raises(HypervisorUnreachable):
-            following.next(10)
-    with events.follow() as following:
-        lab.libvirtd.open().defineXML(domain_xml("web"))
-        assert told(following).name == "web"
-    events.close()
-    connection.close()
+    with events_of(lab) as events:
+        with events.follow() as following:
+            lab.libvirtd.kill()
+            lab.libvirtd.restart()
+            with pytest.raises(HypervisorUnreachable):
+                following.next(10)
+        with events.follow() as following:
+            lab.libvirtd.open().defineXML(domain_xml("web"))
+            assert told(following).name == "web"
 
 
 def test_libvirts_test_driver_tells_too() -> None:

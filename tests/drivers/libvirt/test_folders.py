@@ -64,3 +64,39 @@ def test_a_file_that_came_later_is_seen_also_while_a_volume_is_made(
             thread.join()
         with pytest.raises(NotFound, match="find 'gone'"):
             volume_in(pool, "gone")
+
+
+def test_the_last_of_many_connections_takes_the_pool_away(lab: Lab) -> None:
+    """Each comes and goes while others are at it; nobody loses the pool, and none is left."""
+    problems: list[BaseException] = []
+
+    def work(number: int) -> None:
+        connection = Connection(lab.libvirtd.uri)
+        folders = Folders(connection)
+        try:
+            for turn in range(6):
+                with folders.pool(str(lab.folder)) as pool:
+                    xml = volume_xml(f"{number}-{turn}.raw", 4096, "raw")
+                    pool.createXML(xml).delete()
+        except BaseException as error:  # noqa: BLE001 - shown below
+            problems.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert lab.connection.listAllStoragePools() == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next(lab: Lab, folders: Folders) -> None:
+    xml = (
+        f"<pool type='dir'><name>{PREFIX}x</name><target><path>{lab.folder}</path></target></pool>"
+    )
+    lab.connection.storagePoolCreateXML(xml)
+    with folders.pool(str(lab.folder)) as pool:
+        assert pool.name() == f"{PREFIX}x"
+    assert lab.connection.listAllStoragePools() == []

@@ -33,6 +33,9 @@ def in_brief(instance: Instance) -> Instance:
         instance.vcpus,
         instance.memory,
         tuple(disks),
+        instance.tags,
+        instance.owned,
+        instance.folder,
     )
 
 

@@ -4,7 +4,8 @@ import io
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -14,6 +15,7 @@ import pytest
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.libvirt.driver import LibvirtHypervisor
 from hypersdk.drivers.libvirt.elements import document
+from hypersdk.drivers.libvirt.lifecycle import LibvirtLifecycle
 from hypersdk.model.errors import (
     AlreadyExists,
     HypervisorError,
@@ -25,7 +27,15 @@ from hypersdk.model.errors import (
     OperationTimeout,
 )
 from hypersdk.model.instances import InstanceState
-from hypersdk.model.specs import CloudInit, DiskSpec, InstanceSpec, NicSpec
+from hypersdk.model.operations import OUTCOMES, Gone, Operation
+from hypersdk.model.specs import (
+    CloudInit,
+    DiskSpec,
+    InstanceSpec,
+    MountSpec,
+    NicSpec,
+    PortSpec,
+)
 from hypersdk.model.units import GIB, MIB
 from tests.kvm import domains
 from tests.kvm.domains import Guest, domain_xml
@@ -345,6 +355,169 @@ def crash(domain: libvirt.virDomain) -> None:
     while domain.state()[0] != libvirt.VIR_DOMAIN_CRASHED:
         assert time.monotonic() < deadline, domain.state()
         time.sleep(0.05)
+
+
+OPERATIONS: dict[Operation, Callable[[LibvirtLifecycle, str], None]] = {
+    Operation.START: lambda part, name: part.start(name),
+    Operation.STOP: lambda part, name: part.stop(name, timeout=30),
+    Operation.FORCE_STOP: lambda part, name: part.stop(name, force=True),
+    Operation.PAUSE: lambda part, name: part.pause(name),
+    Operation.RESUME: lambda part, name: part.resume(name),
+    Operation.RESET: lambda part, name: part.reset(name),
+    Operation.DELETE: lambda part, name: part.delete(name),
+}
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("before", [each for each in InstanceState if each.value != "unknown"])
+def test_every_state_answers_as_the_table_says(
+    lab: Lab, hypervisor: LibvirtHypervisor, operation: Operation, before: InstanceState
+) -> None:
+    """It takes a real guest to power down when it is asked; a crash is that of its panic device."""
+    boots = operation is Operation.STOP and before is InstanceState.RUNNING
+    xml = domain_xml(
+        "web", system=lab.system if boots else None, devices=["<panic model='isa'/>"], agent=boots
+    )
+    domain = lab.connection.defineXML(
+        xml.replace("<devices>", "<on_crash>preserve</on_crash><devices>", 1)
+    )
+    if before is not InstanceState.STOPPED:
+        hypervisor.lifecycle.start("web", paused=before is InstanceState.PAUSED)
+    if before is InstanceState.CRASHED:
+        crash(domain)
+    if boots:
+        guest = Guest(domain)
+        guest.wait_ready()
+        guest.close()
+    assert state(hypervisor, "web") == before.value
+    after = OUTCOMES[operation].get(before)
+    if after is None:
+        with pytest.raises(InvalidState) as caught:
+            OPERATIONS[operation](hypervisor.lifecycle, "web")
+        assert caught.value.hint
+        assert state(hypervisor, "web") == before.value
+        return
+    OPERATIONS[operation](hypervisor.lifecycle, "web")
+    if after is Gone.GONE:
+        with pytest.raises(InstanceNotFound):
+            hypervisor.inventory.instance("web")
+    else:
+        assert state(hypervisor, "web") == after.value
+
+
+def test_what_is_made_is_ours(lab: Lab, hypervisor: LibvirtHypervisor) -> None:
+    """Also for another connection and in listings; what others made is not, template or not."""
+    lab.connection.defineXML(domain_xml("foreign"))
+    made = hypervisor.lifecycle.create(
+        InstanceSpec(name="web", acceleration="tcg", folder="prod/web", tags={"tier": "1"})
+    )
+    assert (made.owned, made.folder, made.tags) == (True, "prod/web", {"tier": "1"})
+    assert hypervisor.clones is not None
+    copy = hypervisor.clones.clone("web", "copy")
+    assert (copy.owned, copy.folder, copy.tags) == (True, "prod/web", {"tier": "1"})
+    hypervisor.clones.make_template("foreign")
+    other = LibvirtHypervisor(lab.libvirtd.uri)
+    listed = {found.name: found for found in other.inventory.instances()}
+    assert {name: found.owned for name, found in listed.items()} == {
+        "copy": True,
+        "foreign": False,
+        "web": True,
+    }
+    assert listed["web"] == other.inventory.instance("web") == made
+    assert listed["foreign"].tags == {"hypersdk:template": "yes"}
+    other.close()
+
+
+def test_delete_takes_what_is_below_overlays(lab: Lab, hypervisor: LibvirtHypervisor) -> None:
+    """An external snapshot makes an overlay of the disk and leaves the disk below it."""
+    assert hypervisor.snapshots is not None
+    for number, disks in enumerate((False, True)):
+        name = f"web{number}"
+        path = lab.folder / f"{name}.qcow2"
+        hypervisor.lifecycle.create(
+            InstanceSpec(name=name, acceleration="tcg", disks=(DiskSpec(path=str(path), size=MIB),))
+        )
+        hypervisor.lifecycle.start(name)
+        for snapshot in ("one", "two"):
+            hypervisor.snapshots.create(name, snapshot)
+        hypervisor.lifecycle.stop(name, force=True)
+        hypervisor.lifecycle.delete(name, disks=disks)
+    assert sorted(path.name for path in lab.folder.iterdir()) == [
+        "web0-vda.one.qcow2",
+        "web0-vda.two.qcow2",
+        "web0.qcow2",
+    ]
+
+
+def test_one_name_has_one_winner(lab: Lab) -> None:
+    """Over connections of their own, with the same file for a disk: the winner keeps it."""
+    results: list[object] = []
+
+    def make() -> None:
+        hypervisor = LibvirtHypervisor(lab.libvirtd.uri)
+        disks = (DiskSpec(path=f"{lab.folder}/web.qcow2", size=MIB),)
+        try:
+            spec = InstanceSpec(name="web", acceleration="tcg", disks=disks)
+            results.append(hypervisor.lifecycle.create(spec).name)
+        except AlreadyExists:
+            results.append("taken")
+        finally:
+            hypervisor.close()
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, results)) == ["taken"] * 5 + ["web"]
+    assert (lab.folder / "web.qcow2").exists()
+    assert lab.connection.listAllStoragePools() == []
+
+
+def test_started_at_once_it_starts_once(lab: Lab, hypervisor: LibvirtHypervisor) -> None:
+    name = defined(lab)
+    problems: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            hypervisor.lifecycle.start(name)
+        except BaseException as error:  # noqa: BLE001 - shown below
+            problems.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert state(hypervisor, name) == "running"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "debian:12"},
+        {"command": ("sh",)},
+        {"env": {"A": "b"}},
+        {"mounts": (MountSpec(source="/srv", target="/srv"),)},
+        {"ports": (PortSpec(host=8080, inside=80),)},
+        {"pids_limit": 5},
+        {"vcpus": 100_000},
+        {"cdrom": "/no/such.iso"},
+        {"kernel": "/no/such/kernel"},
+        {"cdrom": "relative.iso"},
+    ],
+)
+def test_what_a_machine_cannot_have(
+    lab: Lab, hypervisor: LibvirtHypervisor, change: dict[str, object]
+) -> None:
+    disks = (DiskSpec(path=f"{lab.folder}/a.qcow2", size=MIB),)
+    spec = InstanceSpec(name="web", acceleration="tcg", disks=disks)
+    with pytest.raises((InvalidInput, NotFound)) as caught:
+        hypervisor.lifecycle.create(replace(spec, **change))  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert list(lab.folder.iterdir()) == []
+    assert list(hypervisor.inventory.instances()) == []
 
 
 def test_a_saved_running_state(lab: Lab, hypervisor: LibvirtHypervisor) -> None:

@@ -4,9 +4,15 @@ import libvirt
 
 from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.elements import document, element
-from hypersdk.drivers.libvirt.marks import NAMESPACE, PREFIX, Marks, mark, marks
+from hypersdk.drivers.libvirt.marks import NAMESPACE, PREFIX, Marks, mark, marks, noted_in
 
-FULL = Marks(template=True, seed="/a & b/<c>.iso", tags={"tier": "gold", "näme": '"x" & <y>'})
+FULL = Marks(
+    made=True,
+    folder="prod/web & <more>",
+    template=True,
+    seed="/a & b/<c>.iso",
+    tags={"tier": "gold", "näme": '"x" & <y>'},
+)
 
 
 def test_marks_come_back() -> None:
@@ -38,6 +44,9 @@ def test_libvirt_keeps_them() -> None:
         )
         xml = translate.parsed(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         assert marks(xml) == noted
+        kind, flags = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        given = domain.metadata(kind, NAMESPACE, flags)
+        assert noted_in(translate.parsed(given)) == noted
     connection.close()
 
 

@@ -12,7 +12,6 @@ from hypersdk.drivers.libvirt.driver import LibvirtHypervisor
 from hypersdk.drivers.libvirt.migration import LibvirtLiveMigration, _parameters
 from hypersdk.model.errors import (
     AlreadyExists,
-    HypervisorError,
     HypervisorUnreachable,
     InstanceNotFound,
     Interrupted,
@@ -167,7 +166,7 @@ def test_refused_over_there(
     folder = elsewhere.libvirtd.folder / "lib/images"
     folder.mkdir(exist_ok=True)
     taken = elsewhere.connection.defineXML(domain_xml("halted"))
-    with pytest.raises(HypervisorError, match="migrate 'halted'"):
+    with pytest.raises(AlreadyExists, match="migrate 'halted'"):
         part.migrate("halted", elsewhere.url, copy_disks=True)
     assert halted.state()[0] == libvirt.VIR_DOMAIN_RUNNING
     assert list(folder.iterdir()) == []

@@ -83,7 +83,7 @@ def test_close_ends_a_read_in_another_thread(
         try:
             line.read(30)
         except HypervisorError as error:
-            said.append(str(error))
+            said.append(error.message)
 
     thread = threading.Thread(target=read)
     thread.start()

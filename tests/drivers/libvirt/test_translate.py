@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hypersdk.drivers.libvirt import translate
+from hypersdk.drivers.libvirt.marks import Marks
 from hypersdk.model.errors import HypervisorError
 from hypersdk.model.instances import Disk, InstanceState
 from hypersdk.model.units import GIB, KIB, MIB
@@ -57,10 +58,12 @@ def test_a_record_of_statistics_is_an_instance_in_brief() -> None:
         "block.3.name": "vdb",  # its image is missing
         "block.3.path": "/b.raw",
     }
-    found = translate.listed("id", "web", record)
+    noted = Marks(made=True, folder="prod/web", tags={"a": "b"})
+    found = translate.listed("id", "web", record, translate.block_devices(record), noted)
     assert (found.state, found.vcpus, found.memory) == (InstanceState.PAUSED, 2, MIB)
+    assert (found.tags, found.owned, found.folder) == ({"a": "b"}, True, "prod/web")
     assert found.disks == (Disk("vda", GIB, "", "/a.qcow2"), Disk("vdb", 0, "", "/b.raw"))
-    bare = translate.listed("id", "web", {})
+    bare = translate.listed("id", "web", {}, (), Marks())
     assert (bare.state, bare.vcpus, bare.memory, bare.disks) == (InstanceState.UNKNOWN, 0, 0, ())
 
 

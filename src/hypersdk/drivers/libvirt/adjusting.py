@@ -51,7 +51,10 @@ class SavedDomain:
             content = json.loads(definition.content)
             return cls(parsed(content["inactive"]), bool(content.get("autostart")))
         except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(f"the definition in the restore point is not readable: {error}") from None
+            raise Damaged(
+                f"the definition in the restore point is not readable: {error}",
+                hint="Verify the repository: hypersdk verify",
+            ) from None
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from hypersdk.drivers.libvirt.definition import check_name
 from hypersdk.drivers.libvirt.elements import document
 from hypersdk.drivers.libvirt.errors import native
 from hypersdk.drivers.libvirt.folders import Folders
-from hypersdk.drivers.libvirt.images import Images
+from hypersdk.drivers.libvirt.images import Images, downloaded
 from hypersdk.drivers.libvirt.inventory import described
 from hypersdk.drivers.libvirt.marks import NAMESPACE, PREFIX, Marks, mark, marks
 from hypersdk.drivers.libvirt.usage import Usage
@@ -96,7 +96,7 @@ class LibvirtClones:
     def _become(self, images: Images, xml: Element, name: str, new: str, *, linked: bool) -> None:
         """Copy what belongs to ``name`` alone, and make ``xml`` the description of ``new``."""
         identity = str(uuid.uuid4())
-        noted = replace(marks(xml), template=False)
+        noted = replace(marks(xml), made=True, template=False)
         for disk in translate.disks(xml):
             if disk.find("shareable") is None:
                 self._copy(images, disk, new, linked=linked)
@@ -120,7 +120,9 @@ class LibvirtClones:
             )
         source = disk.find("source")
         if source is None:
-            raise HypervisorError(f"disk '{target}' has no source")
+            raise HypervisorError(
+                f"disk '{target}' has no source", hint="Attach an image to it, or detach it."
+            )
         folder = str(PurePosixPath(path).parent)
         with self._original(path) as volume:
             if kind == "block" and linked:
@@ -147,7 +149,10 @@ class LibvirtClones:
             try:
                 volume = stack.enter_context(self._folders.volume(path))
             except NotFound as error:
-                raise HypervisorError(f"{path} cannot be cloned: {error.message}") from error
+                raise HypervisorError(
+                    f"{path} cannot be cloned: {error.message}",
+                    hint="Move it into a storage pool first.",
+                ) from error
             yield volume
 
     def _copy_variables(self, images: Images, xml: Element, new: str) -> None:
@@ -171,23 +176,21 @@ class LibvirtClones:
         with self._folders.volume(path) as volume:
             size = volume.info()[1]
             if size > _SEED_MAX:
-                raise HypervisorError(f"{path} is no cloud-init image of ours: {size} bytes")
-            content = bytearray()
-            stream = self._connection.native.newStream()
-            volume.download(stream, 0, 0)
-            while part := stream.recv(1 << 18):
-                content += part
-            stream.finish()
-        return images.upload(
-            folder, f"{names[1]}-seed.iso", reissued(bytes(content), identity, names)
-        )
+                raise HypervisorError(
+                    f"{path} is no cloud-init image of ours: {size} bytes",
+                    hint="Take it out of the drive first.",
+                )
+            content = downloaded(self._connection, volume)
+        return images.upload(folder, f"{names[1]}-seed.iso", reissued(content, identity, names))
 
     def _refuse_taken(self, name: str) -> None:
         try:
             self._connection.domain(name)
         except InstanceNotFound:
             return
-        raise AlreadyExists(f"'{name}' exists on {self._connection.uri}")
+        raise AlreadyExists(
+            f"'{name}' exists on {self._connection.uri}", hint="Choose another name."
+        )
 
     def _note(self, domain: libvirt.virDomain, *, template: bool) -> None:
         xml = translate.parsed(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))

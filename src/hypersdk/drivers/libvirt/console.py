@@ -35,7 +35,10 @@ class LibvirtConsole:
         for graphics in xml.iterfind("devices/graphics"):
             if graphics.get("type") in {"vnc", "spice"}:
                 return _display(graphics, urlsplit(self._connection.uri).hostname or "127.0.0.1")
-        raise NotFound(f"'{name}' has no VNC or SPICE display")
+        raise NotFound(
+            f"'{name}' has no VNC or SPICE display",
+            hint="Add <graphics type='vnc'/> to its definition.",
+        )
 
     def serial(self, name: str) -> LibvirtSerialStream:
         domain, xml = self._running(name)

@@ -9,28 +9,47 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from hypersdk.drivers import specs
 from hypersdk.drivers.libvirt.elements import document, element
 from hypersdk.drivers.libvirt.marks import Marks, mark
 from hypersdk.model.errors import InvalidInput
 from hypersdk.model.specs import DiskSpec, InstanceSpec, NicSpec
-from hypersdk.model.units import MIB
 
 #: Free sockets for disks and NICs that are plugged in later. A q35 machine has none by itself.
 _SPARE_SOCKETS = 8
 #: Of devices that every machine gets: USB, serial, SCSI, balloon, generator, video.
 _OWN_SOCKETS = 6
 
+#: What everybody has: ``cpu_weight`` of a spec, ``cpu.weight`` of cgroups v2, ``cpu.shares`` of v1.
+USUAL_WEIGHT = V2_SHARES = 100
+V1_SHARES = 1024
+
 _BUSES = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
 _FORMATS = frozenset({"qcow2", "raw"})
 _FIRMWARE = frozenset({"bios", "uefi"})
 _ACCELERATION = frozenset({"", "kvm", "tcg"})
+_ACCEPTED = (
+    "firmware: bios, uefi; acceleration: kvm, tcg, or none; an initrd and arguments go with a "
+    "kernel; cpu_limit: 0.01 and more."
+)
+#: Of a name. Files are called by it, with a disk's name and a suffix behind it.
+_NAME_BYTES = 200
+#: What `InstanceSpec` has for containers.
+OF_CONTAINERS = ("image", "command", "env", "mounts", "ports", "pids_limit")
+#: Of one processor's time. The kernel gives out no less than 1 ms of each period.
+_LEAST_LIMIT = 0.01
+_PERIOD_MICROSECONDS = 100_000
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 #: Characters that XML 1.0 cannot express, and line breaks, which no name survives.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+#: Architecture → the machine that we make; others get the host's default.
+MACHINES = {"x86_64": "q35", "aarch64": "virt", "riscv64": "virt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,8 @@ class Platform:
     arch: str
     #: Empty: the host's default.
     machine: str = ""
+    #: What everybody's share of processor time is called there: 1024 with cgroups v1, 100 with v2.
+    usual_shares: int = V2_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +79,42 @@ class PlacedDisk:
 
 
 def checked(spec: InstanceSpec) -> InstanceSpec:
-    """``spec`` as it is. Raises InvalidInput for what cannot be made anywhere."""
-    name = spec.name
-    check_name(name)
+    """``spec`` as it is. Raises InvalidInput for what no domain can be."""
+    check_name(spec.name)
+    specs.checked(spec)
+    specs.refuse(spec, OF_CONTAINERS, "which machines do not have")
     for problem, wrong in (
-        ("needs at least one processor", spec.vcpus < 1),
-        ("has room for fewer processors than it has", 0 < spec.vcpus_maximum < spec.vcpus),
-        ("needs at least 1 MiB of memory", spec.memory < MIB),
-        ("has room for less memory than it has", 0 < spec.memory_maximum < spec.memory),
         (f"has an unknown firmware '{spec.firmware}'", spec.firmware not in _FIRMWARE),
         (f"has an unknown acceleration '{spec.acceleration}'",
          spec.acceleration not in _ACCELERATION),
         ("has an initrd or arguments without a kernel",
          not spec.kernel and bool(spec.initrd or spec.kernel_arguments)),
+        ("has a CPU limit below 0.01", 0 < spec.cpu_limit < _LEAST_LIMIT),
     ):  # fmt: skip
         if wrong:
-            raise InvalidInput(f"'{name}' {problem}")
+            raise InvalidInput(f"'{spec.name}' {problem}", hint=_ACCEPTED)
     for disk in spec.disks:
-        _check_disk(name, disk)
+        _check_disk(spec.name, disk)
     for nic in spec.nics:
         if nic.mac and not _MAC.fullmatch(nic.mac):
             raise InvalidInput(
                 f"'{nic.mac}' is not a MAC address", hint="52:54:00:12:34:56 is one."
             )
     targets(spec.disks)
+    for text in (*spec.tags, *spec.tags.values(), spec.folder):
+        if _UNPRINTABLE.search(text):
+            raise InvalidInput(f"{text!r} cannot be kept", hint="Leave control characters out.")
     return spec
 
 
 def check_name(name: str) -> None:
     """Raises InvalidInput for what libvirt or a file system does not take as a name."""
-    if not name.strip() or "/" in name or _UNPRINTABLE.search(name) or name.startswith("."):
+    odd = not name.strip() or "/" in name or _UNPRINTABLE.search(name) or name.startswith(".")
+    if odd or len(name.encode()) > _NAME_BYTES:
         raise InvalidInput(
             f"{name!r} cannot be the name of a domain",
-            hint="Any text can without slashes, control characters, and a dot at its beginning.",
+            hint=f"Any text of up to {_NAME_BYTES} bytes can without slashes, control characters, "
+            "and a dot at its beginning.",
         )
 
 
@@ -101,9 +125,11 @@ def _check_disk(name: str, disk: DiskSpec) -> None:
     if disk.format not in _FORMATS:
         raise InvalidInput(f"{what} has an unknown format '{disk.format}'", hint="qcow2 or raw.")
     if disk.size < 0:
-        raise InvalidInput(f"{what} cannot have {disk.size} bytes")
+        raise InvalidInput(f"{what} cannot have {disk.size} bytes", hint="size=10 * GIB")
     if disk.path and not disk.path.startswith("/"):
-        raise InvalidInput(f"the path of {what} is not absolute: {disk.path}")
+        raise InvalidInput(
+            f"the path of {what} is not absolute: {disk.path}", hint="/srv/images/web.qcow2 is."
+        )
     if disk.path and disk.pool:
         raise InvalidInput(f"{what} has both a path and a pool", hint="Give one of them.")
     if disk.base and disk.format != "qcow2":
@@ -115,7 +141,7 @@ def targets(disks: Sequence[DiskSpec]) -> list[str]:
     given = Counter(disk.name for disk in disks if disk.name)
     for name, count in given.items():
         if count > 1:
-            raise InvalidInput(f"{count} disks are called '{name}'")
+            raise InvalidInput(f"{count} disks are called '{name}'", hint="Leave names out.")
         if not re.fullmatch(r"[svh]d[a-z]{1,3}", name):
             raise InvalidInput(f"'{name}' is not the name of a disk", hint="vda, vdb, sda … are.")
     taken = set(given)
@@ -133,7 +159,9 @@ def free_target(prefix: str, taken: Iterable[str]) -> str:
     for letter in "abcdefghijklmnopqrstuvwxyz":
         if prefix + letter not in occupied:
             return prefix + letter
-    raise InvalidInput(f"there is no name left for another disk {prefix}…")
+    raise InvalidInput(
+        f"there is no name left for another disk {prefix}…", hint="26 disks are the most here."
+    )
 
 
 def domain_xml(
@@ -154,6 +182,7 @@ def domain_xml(
         element("memory", unit="bytes", text=memory),
         element("currentMemory", unit="bytes", text=str(spec.memory)),
         element("vcpu", current=str(spec.vcpus), text=vcpus),
+        *_tuning(spec, platform),
         _os(spec, platform),
         element("features", *(element(name) for name in _features(platform))),
         *_processor(platform),
@@ -161,9 +190,24 @@ def domain_xml(
         element("devices", *_devices(spec, platform, disks, seed)),
         type=platform.type,
     )
-    if spec.tags or seed:
-        mark(root, Marks(seed=seed, tags=spec.tags))
+    mark(root, Marks(made=True, folder=spec.folder, seed=seed, tags=spec.tags))
     return document(root)
+
+
+def _tuning(spec: InstanceSpec, platform: Platform) -> Iterator[Element]:
+    """Shares go as they are to the host's control groups, so they count in their measure; the
+    limit is that of the whole machine (``global_``), not of each of its processors."""
+    children = []
+    if spec.cpu_weight:
+        least = 2 if platform.usual_shares == V1_SHARES else 1  # as the kernel wants it
+        shares = max(least, round(spec.cpu_weight * platform.usual_shares / USUAL_WEIGHT))
+        children.append(element("shares", text=str(shares)))
+    if spec.cpu_limit:
+        quota = round(spec.cpu_limit * _PERIOD_MICROSECONDS)
+        children.append(element("global_period", text=str(_PERIOD_MICROSECONDS)))
+        children.append(element("global_quota", text=str(quota)))
+    if children:
+        yield element("cputune", *children)
 
 
 def _os(spec: InstanceSpec, platform: Platform) -> Element:

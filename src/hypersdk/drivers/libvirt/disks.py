@@ -24,8 +24,11 @@ from hypersdk.drivers.libvirt.leftovers import reap_domain
 from hypersdk.drivers.libvirt.running import RunningView
 from hypersdk.drivers.libvirt.stopped import ALLOW_BACKING, Image, StoppedView
 from hypersdk.drivers.libvirt.translate import parsed
-from hypersdk.model.errors import HyperSDKError, HypervisorError, InvalidState
+from hypersdk.model.capabilities import Limit
+from hypersdk.model.errors import HyperSDKError, InvalidState, NotSupported
 from hypersdk.model.instances import Disk
+
+_ASPECTS = ("disks.running", "disks.changed_blocks", "disks.rewrite")
 
 
 class LibvirtDisks:
@@ -33,6 +36,9 @@ class LibvirtDisks:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        host = urlsplit(connection.uri).hostname
+        note = f"only on {host} itself, where the images are"
+        self.limits = tuple(Limit(aspect, note) for aspect in _ASPECTS) if host else ()
 
     def view(
         self, name: str, since: Mapping[str, str], options: ViewOptions | None = None
@@ -54,11 +60,11 @@ class LibvirtDisks:
         return DomainRewriting(domain)
 
     def _here(self, name: str) -> libvirt.virDomain:
-        """Raises HypervisorError for a domain of another host: its files are not in reach."""
+        """Raises NotSupported for a domain of another host: its files are not in reach."""
         domain = self._connection.domain(name)
         host = urlsplit(self._connection.uri).hostname
         if host:
-            raise HypervisorError(
+            raise NotSupported(
                 f"'{name}' is on {host}, and its disks can only be read there",
                 hint=f"Run this on {host}; the repository may be elsewhere.",
             )

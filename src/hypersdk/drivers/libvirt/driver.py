@@ -6,6 +6,8 @@ The URL is libvirt's URI behind ``libvirt+``: ``libvirt+qemu:///system``,
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import libvirt
 
 from hypersdk.drivers.libvirt.checkpoints import LibvirtCheckpoints
@@ -13,12 +15,14 @@ from hypersdk.drivers.libvirt.clones import LibvirtClones
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.console import LibvirtConsole
 from hypersdk.drivers.libvirt.disks import LibvirtDisks
+from hypersdk.drivers.libvirt.ears import Ears
 from hypersdk.drivers.libvirt.events import LibvirtEvents
 from hypersdk.drivers.libvirt.folders import Folders
 from hypersdk.drivers.libvirt.guestagent import LibvirtGuestAgent
 from hypersdk.drivers.libvirt.host import LibvirtHost
 from hypersdk.drivers.libvirt.hotplug import LibvirtHotplug
 from hypersdk.drivers.libvirt.inventory import LibvirtInventory
+from hypersdk.drivers.libvirt.keptmarks import KeptMarks
 from hypersdk.drivers.libvirt.leftovers import LibvirtLeftovers
 from hypersdk.drivers.libvirt.lifecycle import LibvirtLifecycle
 from hypersdk.drivers.libvirt.metrics import LibvirtMetrics
@@ -40,7 +44,7 @@ _WITH_STATISTICS = _WITH_SNAPSHOTS = frozenset({"QEMU", "TEST"})
 
 
 def connect(url: str) -> LibvirtHypervisor:
-    """Raises InvalidInput, HypervisorUnreachable."""
+    """Raises InvalidInput, HypervisorUnreachable, HypervisorDenied."""
     prefix, _, uri = url.partition("+")
     if prefix != SCHEME or not uri:
         raise InvalidInput(
@@ -61,6 +65,10 @@ class LibvirtHypervisor:
     guest_agent: LibvirtGuestAgent | None = None
     hotplug: LibvirtHotplug | None = None
     live_migration: LibvirtLiveMigration | None = None
+    disks: LibvirtDisks | None = None
+    checkpoints: LibvirtCheckpoints | None = None
+    leftovers: LibvirtLeftovers | None = None
+    provisioning: LibvirtProvisioning | None = None
     storage: LibvirtStorage | None = None
     networks: LibvirtNetworks | None = None
     # Of containers only.
@@ -74,10 +82,11 @@ class LibvirtHypervisor:
         folders = Folders(self._connection)
         kind = self._connection.native.getType()
         self.host = LibvirtHost(self._connection)
-        self.inventory = LibvirtInventory(self._connection)
+        self._ears = Ears(self._connection) if kind in _WITH_EVENTS else None
+        self.inventory = LibvirtInventory(self._connection, KeptMarks(self._ears))
         self.lifecycle = LibvirtLifecycle(self._connection, folders)
-        if kind in _WITH_EVENTS:
-            self.events = LibvirtEvents(self._connection)
+        if self._ears is not None:
+            self.events = LibvirtEvents(self._connection, self._ears, self.inventory)
         if kind in _WITH_CLONES:
             self.clones = LibvirtClones(self._connection, folders)
         if kind in _WITH_STATISTICS:
@@ -89,23 +98,24 @@ class LibvirtHypervisor:
             self.guest_agent = LibvirtGuestAgent(self._connection)
             self.hotplug = LibvirtHotplug(self._connection, folders)
             self.live_migration = LibvirtLiveMigration(self._connection)
+            self.disks = LibvirtDisks(self._connection)
+            self.checkpoints = LibvirtCheckpoints(self._connection)
+            self.leftovers = LibvirtLeftovers(self._connection)
+            if urlsplit(uri).hostname is None:  # what it makes are files of this host
+                self.provisioning = LibvirtProvisioning(self._connection)
         # Drivers of their own inside libvirt, which any connection may have or lack.
         if self._offers("numOfDefinedStoragePools"):
             self.storage = LibvirtStorage(self._connection, folders)
         if self._offers("numOfDefinedNetworks"):
             self.networks = LibvirtNetworks(self._connection)
-        self.disks = LibvirtDisks(self._connection)
-        self.checkpoints = LibvirtCheckpoints(self._connection)
-        self.leftovers = LibvirtLeftovers(self._connection)
-        self.provisioning = LibvirtProvisioning(self._connection)
 
     @property
     def url(self) -> str:
         return f"{SCHEME}+{self._connection.uri}"
 
     def close(self) -> None:
-        if self.events is not None:
-            self.events.close()
+        if self._ears is not None:
+            self._ears.close()
         self._connection.close()
 
     def _offers(self, function: str) -> bool:

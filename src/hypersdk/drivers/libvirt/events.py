@@ -1,8 +1,8 @@
-"""What libvirt says about domains, and an inventory that it keeps current.
+"""An inventory that libvirt's events keep current, and those events.
 
-libvirt calls us from its event loop, where nothing may wait: the callback only puts a note into
-a queue. A thread of each follower takes the notes in order, asks libvirt about domains that are
-new or changed, brings the inventory up to date, and hands the event on.
+What comes from libvirt's event loop (`ears`) is put into a queue. A thread of each follower takes
+the notes in order, asks libvirt about domains that are new or changed, brings the inventory up to
+date, and hands the event on.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import libvirt
 
 from hypersdk.drivers.libvirt.connection import Connection
-from hypersdk.drivers.libvirt.errors import native
+from hypersdk.drivers.libvirt.ears import METADATA, Ears, Note
 from hypersdk.drivers.libvirt.inventory import LibvirtInventory
 from hypersdk.model.errors import (
     HyperSDKError,
@@ -66,93 +64,35 @@ _STOPPED_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
-    """What the callback was told. ``type`` and ``detail`` are libvirt's numbers."""
-
-    id: str
-    name: str
-    type: int
-    detail: int
-    time: datetime
-
-    @property
-    def words(self) -> str:
-        if self.type == libvirt.VIR_DOMAIN_EVENT_STOPPED:
-            return _STOPPED_WORDS.get(self.detail, "stopped")
-        return _WORDS.get(self.type, f"event {self.type}.{self.detail}")
+_Notes = queue.SimpleQueue[Note | None]
 
 
-_Notes = queue.SimpleQueue[_Note | None]
-
-
-class _Ear:
-    """Our registration with one connection: libvirt allows one for each kind of event."""
-
-    def __init__(self, connection: libvirt.virConnect) -> None:
-        self.connection = connection
-        self.listeners: tuple[_Notes, ...] = ()
-        self._registered = connection.domainEventRegisterAny(
-            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._heard, None
-        )
-
-    def close(self) -> None:
-        with suppress(libvirt.libvirtError):  # a lost connection has forgotten us
-            self.connection.domainEventDeregisterAny(self._registered)
-
-    def _heard(
-        self,
-        connection: object,  # noqa: ARG002 - libvirt's signature, as is the last one
-        domain: libvirt.virDomain,
-        type: int,
-        detail: int,
-        opaque: object,  # noqa: ARG002
-    ) -> None:
-        """In libvirt's event loop."""
-        note = _Note(domain.UUIDString(), domain.name(), type, detail, datetime.now(UTC))
-        for notes in self.listeners:
-            notes.put(note)
+def _words(note: Note) -> str:
+    if note.type == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+        return _STOPPED_WORDS.get(note.detail, "stopped")
+    return _WORDS.get(note.type, f"event {note.type}.{note.detail}")
 
 
 class LibvirtEvents:
     """Any number of followers may be at it at once."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-        self._ear: _Ear | None = None
+    def __init__(self, connection: Connection, ears: Ears, inventory: LibvirtInventory) -> None:
+        self._uri = connection.uri
+        self._ears = ears
+        self._inventory = inventory
 
     def follow(self) -> LibvirtFollowing:
         notes: _Notes = queue.SimpleQueue()
-        ear = self._listen(notes)
+        heard_by = self._ears.listen(notes.put)
+
+        def leave() -> None:
+            self._ears.leave(notes.put)
+
         try:
-            return LibvirtFollowing(
-                self._connection, ear.connection, notes, lambda: self._leave(ear, notes)
-            )
+            return LibvirtFollowing(self._uri, self._inventory, heard_by, notes, leave)
         except BaseException:
-            self._leave(ear, notes)
+            leave()
             raise
-
-    def _listen(self, notes: _Notes) -> _Ear:
-        with self._lock, native(f"follow the events of {self._connection.uri}"):
-            connection = self._connection.native
-            if self._ear is None or self._ear.connection is not connection:
-                self._ear = _Ear(connection)
-            self._ear.listeners += (notes,)
-            return self._ear
-
-    def _leave(self, ear: _Ear, notes: _Notes) -> None:
-        """We stay registered: libvirt drops a registration only after its event loop has looked,
-        and one that is made before that takes it for still there and is told nothing."""
-        with self._lock:
-            ear.listeners = tuple(other for other in ear.listeners if other is not notes)
-
-    def close(self) -> None:
-        """Before the connection is closed, which our registration would keep open."""
-        with self._lock:
-            if self._ear is not None:
-                self._ear.close()
-                self._ear = None
 
 
 class LibvirtFollowing:
@@ -160,15 +100,16 @@ class LibvirtFollowing:
 
     def __init__(
         self,
-        connection: Connection,
+        uri: str,
+        inventory: LibvirtInventory,
         heard_by: libvirt.virConnect,
         notes: _Notes,
         leave: Callable[[], None],
     ) -> None:
-        """``heard_by``: when it is lost, so are events; ``connection`` would come back."""
-        self._inventory = LibvirtInventory(connection)
+        """``heard_by``: when it is lost, so are events; that of ``inventory`` would come back."""
+        self._inventory = inventory
         self._native = heard_by
-        self._uri = connection.uri
+        self._uri = uri
         self._notes = notes
         self._leave = leave
         self._events: queue.SimpleQueue[InstanceEvent | None] = queue.SimpleQueue()
@@ -176,6 +117,9 @@ class LibvirtFollowing:
         self._error: HyperSDKError | None = None
         # Registered before: what happens from there on is heard, and done over again in order.
         self._known = {instance.id: instance for instance in self._inventory.instances()}
+        #: The last state that each was said to have. libvirt says twice that a machine runs (its
+        #: process, its processors), and that it shuts down, which is no state of ours.
+        self._told = {instance.id: instance.state for instance in self._known.values()}
         self._thread = threading.Thread(target=self._run, name="libvirt-following", daemon=True)
         self._thread.start()
 
@@ -203,7 +147,9 @@ class LibvirtFollowing:
             return None
         if event is None:
             self._events.put(None)  # for whoever asks next
-            raise self._error or HypervisorError(f"following {self._uri} was ended")
+            raise self._error or HypervisorError(
+                f"following {self._uri} was ended", hint="Follow it anew."
+            )
         return event
 
     def close(self) -> None:
@@ -222,7 +168,7 @@ class LibvirtFollowing:
         finally:
             self._events.put(None)
 
-    def _awaited(self) -> _Note | None:
+    def _awaited(self) -> Note | None:
         while True:
             try:
                 return self._notes.get(timeout=_LOOK_SECONDS)
@@ -232,7 +178,7 @@ class LibvirtFollowing:
                         f"the connection to {self._uri} was lost", hint="Follow it anew."
                     ) from None
 
-    def _applied(self, note: _Note) -> list[InstanceEvent]:
+    def _applied(self, note: Note) -> list[InstanceEvent]:
         """Bring what we know up to date; the events that come of it."""
         before = self._known.get(note.id)
         if note.type == libvirt.VIR_DOMAIN_EVENT_UNDEFINED:
@@ -243,9 +189,11 @@ class LibvirtFollowing:
             found = self._look(note)
             state = found.state if found else InstanceState.STOPPED
             return [
-                InstanceEvent(EventKind.DEFINED, note.id, note.name, state, note.time, note.words)
+                InstanceEvent(EventKind.DEFINED, note.id, note.name, state, note.time, _words(note))
             ]
         if note.type not in _STATES:
+            if note.type == METADATA:
+                self._look(note)
             return []
         state = _STATES[note.type]
         if before is None:
@@ -253,12 +201,18 @@ class LibvirtFollowing:
         with self._lock:
             if (known := self._known.get(note.id)) is not None:
                 self._known[note.id] = replace(known, state=state)
-        event = InstanceEvent(EventKind.STATE, note.id, note.name, state, note.time, note.words)
+        events = []
+        if self._told.get(note.id) is not state:
+            self._told[note.id] = state
+            words = _words(note)
+            events.append(
+                InstanceEvent(EventKind.STATE, note.id, note.name, state, note.time, words)
+            )
         if state is InstanceState.STOPPED and self._look(note, state) is None:
-            return [event, self._gone(note)]
-        return [event]
+            events.append(self._gone(note))
+        return events
 
-    def _look(self, note: _Note, state: InstanceState | None = None) -> Instance | None:
+    def _look(self, note: Note, state: InstanceState | None = None) -> Instance | None:
         """Ask libvirt; None when it is not there any more. ``state`` as of the event, when it is
         known: what follows has its own event."""
         try:
@@ -269,9 +223,10 @@ class LibvirtFollowing:
             self._known[note.id] = found if state is None else replace(found, state=state)
         return found
 
-    def _gone(self, note: _Note) -> InstanceEvent:
+    def _gone(self, note: Note) -> InstanceEvent:
         with self._lock:
             self._known.pop(note.id, None)
+        self._told.pop(note.id, None)
         return InstanceEvent(
-            EventKind.REMOVED, note.id, note.name, InstanceState.STOPPED, note.time, note.words
+            EventKind.REMOVED, note.id, note.name, InstanceState.STOPPED, note.time, _words(note)
         )

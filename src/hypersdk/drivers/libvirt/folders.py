@@ -4,8 +4,10 @@ libvirt makes, copies and deletes files only within storage pools. For a folder 
 transient pool is put over it as long as it is needed; libvirt forgets it with its process at the
 latest. Starting one makes libvirt look at each file in the folder once.
 
-Two pools over one folder are impossible, so the pool of another process is used when there is one.
-If that process ends its work first, what we do there fails and is undone; nothing is lost.
+Two pools over one folder are impossible, so the pool of another connection or process is used when
+there is one. A file per folder, which all who use it have locked, tells the last one to take the
+pool away. It is a lock of this host: with a libvirtd elsewhere, a process that ends its work first
+may take the pool away from another, whose work there fails then and is undone; nothing is lost.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import libvirt
 
@@ -24,6 +28,7 @@ from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.elements import document, element
 from hypersdk.drivers.libvirt.errors import Unless, native
+from hypersdk.drivers.libvirt.locks import SharedLock
 from hypersdk.model.errors import InvalidState, NotFound
 
 #: Transient pools of ours, and of other processes like this one, are called this and a UUID.
@@ -38,20 +43,23 @@ class Folders:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        #: Folder → users of the transient pool that we put over it.
-        self._users: dict[str, int] = {}
+        #: Folder → its users here, and the lock that is theirs.
+        self._used: dict[str, _Use] = {}
 
     @contextlib.contextmanager
     def pool(self, folder: str) -> Iterator[libvirt.virStoragePool]:
         """A running pool over ``folder``. Raises NotFound, InvalidState, HypervisorError."""
         folder = str(PurePosixPath(folder))
         with self._lock, native(f"use the folder {folder}"):
-            pool = self._found(folder)
-            if pool is None:
-                pool = self._put_over(folder)
-                self._users[folder] = 0
-            if folder in self._users:
-                self._users[folder] += 1
+            use = self._used.get(folder) or _Use(SharedLock.of(self._connection.uri, folder))
+            try:
+                pool = self._found(folder) or self._put_over(folder)
+            except BaseException:
+                if not use.users:
+                    use.lock.close(last=use.lock.is_last())
+                raise
+            use.users += 1
+            self._used[folder] = use
         try:
             yield pool
         finally:
@@ -64,9 +72,19 @@ class Folders:
             yield known
             return
         if path.startswith("/dev/"):  # a pool over all devices of the host would be absurd
-            raise NotFound(f"{path} belongs to no storage pool of {self._connection.uri}")
+            raise NotFound(
+                f"{path} belongs to no storage pool of {self._connection.uri}",
+                hint="Make a pool that it is in: virsh pool-define-as",
+            )
         with self.pool(str(PurePosixPath(path).parent)) as pool:
             yield volume_in(pool, PurePosixPath(path).name)
+
+    def check_file(self, path: str) -> None:
+        """Raises NotFound when libvirt's host has no such file."""
+        if not urlsplit(self._connection.uri).hostname and Path(path).exists():
+            return
+        with self.volume(path):
+            pass
 
     def _lasting(self, path: str) -> libvirt.virStorageVol | None:
         """A volume of a pool that will not go away while it is used: no transient one of ours."""
@@ -100,19 +118,37 @@ class Folders:
             return self._connection.native.storagePoolCreateXML(document(root))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR:
-                raise NotFound(f"there is no folder {folder} on {self._connection.uri}") from error
-            raise
+                raise NotFound(
+                    f"there is no folder {folder} on {self._connection.uri}",
+                    hint="Make it on the host, or name another.",
+                ) from error
+            # "Storage source conflict": another one did it just now.
+            found = self._found(folder)
+            if found is None:
+                raise
+            return found
 
     def _leave(self, folder: str, pool: libvirt.virStoragePool) -> None:
         with self._lock:
-            if folder not in self._users:
+            use = self._used[folder]
+            use.users -= 1
+            if use.users:
                 return
-            self._users[folder] -= 1
-            if self._users[folder] == 0:
-                del self._users[folder]
-                # A process beside us may be copying in it. The pool costs nothing if it stays.
-                with contextlib.suppress(libvirt.libvirtError):
+            del self._used[folder]
+            # Ours, that of a process beside us, or one that a killed process left behind.
+            last = use.lock.is_last()
+            if last and pool.name().startswith(PREFIX):
+                with contextlib.suppress(libvirt.libvirtError):  # it costs nothing if it stays
                     pool.destroy()
+            use.lock.close(last=last)
+
+
+@dataclass(slots=True)
+class _Use:
+    """Of one folder by this connection."""
+
+    lock: SharedLock
+    users: int = 0
 
 
 def volume_in(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol:

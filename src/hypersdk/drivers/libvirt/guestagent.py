@@ -84,7 +84,10 @@ class LibvirtGuestAgent:
         domain = self._connection.domain(name)
         with native(f"look at '{name}'"):
             if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
-                raise InvalidState(f"'{name}' is not running, so its guest agent cannot answer")
+                raise InvalidState(
+                    f"'{name}' is not running, so its guest agent cannot answer",
+                    hint="Start it first.",
+                )
             xml = translate.parsed(domain.XMLDesc())
         if not agent_connected(xml):
             raise GuestAgentMissing(f"no guest agent answers in '{name}'", hint=_HINT)
@@ -104,7 +107,8 @@ class LibvirtGuestAgent:
             reply = json.loads(libvirt_qemu.qemuAgentCommand(domain, text, seconds, 0))
         if "return" not in reply:
             raise HypervisorError(
-                f"the guest agent of '{domain.name()}' refused {command}: {reply.get('error')}"
+                f"the guest agent of '{domain.name()}' refused {command}: {reply.get('error')}",
+                hint="The agent's version or its settings in the guest forbid it.",
             )
         return reply["return"]
 

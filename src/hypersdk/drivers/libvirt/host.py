@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import libvirt
 
+from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.connection import Connection
+from hypersdk.drivers.libvirt.definition import MACHINES, Platform
 from hypersdk.drivers.libvirt.errors import Unless, native
 from hypersdk.drivers.libvirt.images import DEFAULT_POOL
 from hypersdk.model.hosts import HostInfo
@@ -36,7 +38,9 @@ class LibvirtHost:
                 memory_available=_available(connection) or memory * MIB,
                 storage_available=_storage(connection),
                 active_instances=connection.numOfDomains(),
-                maximum_vcpus=_maximum_vcpus(connection),
+                maximum_vcpus=maximum_vcpus(
+                    connection, Platform("", model, MACHINES.get(model, ""))
+                ),
                 acceleration=_acceleration(connection, model),
             )
 
@@ -61,7 +65,16 @@ def _storage(connection: libvirt.virConnect) -> int | None:
     return None
 
 
-def _maximum_vcpus(connection: libvirt.virConnect) -> int | None:
+def maximum_vcpus(connection: libvirt.virConnect, platform: Platform) -> int | None:
+    """Of one machine of this kind; ``virConnectGetMaxVcpus`` knows QEMU's as of ten years ago."""
+    if connection.getType() == "QEMU":
+        xml = translate.parsed(
+            connection.getDomainCapabilities(
+                None, platform.arch, platform.machine or None, platform.type or None
+            )
+        )
+        found = xml.find("vcpu")
+        return None if found is None else int(found.get("max", "0")) or None
     with Unless(libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
         count: int = connection.getMaxVcpus(None)
         return count if count > 0 else None

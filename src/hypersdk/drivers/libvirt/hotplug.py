@@ -44,6 +44,10 @@ from hypersdk.model.units import KIB, MIB
 
 #: Seconds a guest has to let go of a device. libvirt itself waits five of them.
 DETACH_SECONDS = 30.0
+#: And until it is asked once more: one that is still booting misses it. QEMU forgets after five.
+_ASK_SECONDS = 6.0
+#: Names of disks on one bus: vda to vdz.
+_MOST_DISKS = 26
 #: Bytes of a block of memory in Linux; what is plugged in that is no multiple stays unused.
 _MEMORY_BLOCK = 128 * MIB
 _LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
@@ -66,10 +70,22 @@ class LibvirtHotplug:
         """It is made unless it is there. Raises InvalidInput, NotFound; LimitExceeded when the
         machine has no free socket, InvalidState for a bus that cannot be plugged while it runs."""
         checked(InstanceSpec(name=name, disks=(disk,)))
+        for _ in range(_MOST_DISKS):
+            try:
+                return self._attach_disk(name, disk)
+            except _TakenMeanwhileError:
+                if disk.name:
+                    raise
+        return self._attach_disk(name, disk)
+
+    def _attach_disk(self, name: str, disk: DiskSpec) -> Disk:
         domain, views = self._views(name)
         taken = {translate.target_of(d) for v in views.values() for d in v.iterfind("devices/disk")}
         if disk.name in taken:
-            raise AlreadyExists(f"'{name}' has a disk '{disk.name}' already")
+            raise AlreadyExists(
+                f"'{name}' has a disk '{disk.name}' already",
+                hint="Choose another name, or leave it out.",
+            )
         prefix = targets([replace(disk, name="")])[0][:2]
         target = disk.name or free_target(prefix, taken)
         with Images(self._connection, self._folders) as images:
@@ -96,7 +112,9 @@ class LibvirtHotplug:
         domain, views = self._views(name)
         mac = (nic.mac or _new_mac()).lower()
         if any(_nic(view, mac) is not None for view in views.values()):
-            raise AlreadyExists(f"'{name}' has a NIC {mac} already")
+            raise AlreadyExists(
+                f"'{name}' has a NIC {mac} already", hint="Leave the MAC address out: one is made."
+            )
         with _plugging(f"attach a NIC to '{name}'"):
             if nic.network:
                 domain.connect().networkLookupByName(nic.network)
@@ -114,7 +132,7 @@ class LibvirtHotplug:
         Raises InvalidInput; OperationTimeout when it keeps one, and nothing has changed then.
         """
         if count < 1:
-            raise InvalidInput(f"'{name}' cannot have {count} vCPUs")
+            raise InvalidInput(f"'{name}' cannot have {count} vCPUs", hint="At least 1.")
         domain, views = self._views(name)
         for view in views.values():
             room = int(view.findtext("vcpu", "1"))
@@ -134,7 +152,10 @@ class LibvirtHotplug:
         The balloon is only asked for: ``metrics`` show what the guest gave. Raises InvalidInput.
         """
         if size < MIB:
-            raise InvalidInput(f"'{name}' cannot run with {size} bytes of memory")
+            raise InvalidInput(
+                f"'{name}' cannot run with {size} bytes of memory",
+                hint="At least 1 MiB; sizes are in bytes.",
+            )
         domain, views = self._views(name)
         for view in views.values():
             room = max(translate.size(view.find("memory")), translate.size(view.find("maxMemory")))
@@ -154,10 +175,12 @@ class LibvirtHotplug:
         """In place of the medium that is in it. Raises InvalidInput, NotFound for drive or image,
         InvalidState when the guest has locked the drive."""
         if not image.startswith("/"):
-            raise InvalidInput(f"the path of an image must be absolute, not '{image}'")
+            raise InvalidInput(
+                f"the path of an image must be absolute, not '{image}'",
+                hint="It is one of the host: /srv/iso/tools.iso",
+            )
         if not image.startswith("/dev/"):
-            with self._folders.volume(image):  # a stopped domain would take anything
-                pass
+            self._folders.check_file(image)  # a stopped domain would take anything
         return self._change_media(name, image, drive)
 
     def eject_media(self, name: str, drive: str | None = None) -> None:
@@ -190,11 +213,12 @@ class LibvirtHotplug:
         domain, views = self._views(name)
         found = {flag: find(view) for flag, view in views.items()}
         if all(device is None for device in found.values()):
-            raise NotFound(f"'{name}' has no {what}")
+            raise NotFound(f"'{name}' has no {what}", hint="See its devices: virsh dumpxml")
         for flag, device in found.items():
             if device is not None:
                 with native(f"detach {what} from '{name}'"):
                     deadline = time.monotonic() + self._detach_seconds
+                    asked = time.monotonic()
                     domain.detachDeviceFlags(document(device), flag)
                     while flag == _LIVE and find(translate.parsed(domain.XMLDesc())) is not None:
                         if time.monotonic() > deadline:
@@ -203,6 +227,10 @@ class LibvirtHotplug:
                                 hint="It may do so later: it was asked. A guest without a running "
                                 "system never does; stop it first.",
                             )
+                        if time.monotonic() > asked + _ASK_SECONDS:
+                            asked = time.monotonic()
+                            with contextlib.suppress(libvirt.libvirtError):  # still asked, or gone
+                                domain.detachDeviceFlags(document(device), flag)
                         token_in_force().wait(WAIT_SLICE)
 
     def _views(self, name: str) -> tuple[libvirt.virDomain, Views]:
@@ -272,6 +300,10 @@ def _provide_scsi(domain: libvirt.virDomain, views: Views) -> None:
             domain.attachDeviceFlags(document(wanted), flag)
 
 
+class _TakenMeanwhileError(AlreadyExists):
+    """By another thread or program, since we looked."""
+
+
 @contextlib.contextmanager
 def _plugging(doing: str) -> Iterator[None]:
     """libvirt and QEMU have no error codes of their own for what a machine lacks."""
@@ -279,6 +311,10 @@ def _plugging(doing: str) -> Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         words = complaint(error)
+        if words.endswith("already exists"):
+            raise _TakenMeanwhileError(
+                f"cannot {doing}: {words}", hint="Choose another name, or leave it out."
+            ) from error
         if "No more available PCI" in words:
             raise LimitExceeded(
                 f"cannot {doing}: the machine has no free socket ({words})",

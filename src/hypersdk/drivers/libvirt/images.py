@@ -14,11 +14,22 @@ from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.definition import PlacedDisk
 from hypersdk.drivers.libvirt.errors import complaint, native
 from hypersdk.drivers.libvirt.folders import Folders, known_in, volume_in, volume_xml
-from hypersdk.model.errors import AlreadyExists, InvalidInput, NotFound
+from hypersdk.model.errors import AlreadyExists, InvalidInput, LimitExceeded, NotFound
 from hypersdk.model.specs import DiskSpec
 
 #: Where disks go for which nobody named a place; libvirt's own convention.
 DEFAULT_POOL = "default"
+
+
+def downloaded(connection: Connection, volume: libvirt.virStorageVol) -> bytes:
+    """All of a small volume. Raises libvirtError."""
+    content = bytearray()
+    stream = connection.native.newStream()
+    volume.download(stream, 0, 0)
+    while part := stream.recv(1 << 18):
+        content += part
+    stream.finish()
+    return bytes(content)
 
 
 class Images:
@@ -92,6 +103,12 @@ class Images:
             while view:
                 view = view[stream.send(bytes(view[: 1 << 18])) :]
             stream.finish()
+            # libvirt (9.0) says nothing when its disk is full: it leaves a hole.
+            if downloaded(self._connection, volume) != content:
+                raise LimitExceeded(
+                    f"'{name}' could not be written whole to the folder {folder}",
+                    hint="Make room there: it is probably full.",
+                )
             return str(volume.path())
 
     def copy(self, source: libvirt.virStorageVol, folder: str, name: str, format: str) -> str:
@@ -119,7 +136,10 @@ class Images:
             xml = translate.parsed(self._connection.native.storagePoolLookupByName(pool).XMLDesc())
         path = xml.findtext("target/path", "")
         if not path or path.startswith("/dev"):
-            raise InvalidInput(f"the pool '{pool}' has no folder for files")
+            raise InvalidInput(
+                f"the pool '{pool}' has no folder for files",
+                hint="Choose a pool of type dir, fs or netfs.",
+            )
         return path
 
     def _pool_of(self, spec: DiskSpec) -> libvirt.virStoragePool:
@@ -176,7 +196,10 @@ class Images:
                 backing = (spec.base, translate.volume_format(translate.parsed(base.XMLDesc())))
                 smallest = base.info()[1]
             if size and size < smallest:
-                raise InvalidInput(f"disk '{target}' is smaller than its base {spec.base}")
+                raise InvalidInput(
+                    f"disk '{target}' is smaller than its base {spec.base}",
+                    hint="Leave size out: it is as large as its base.",
+                )
             size = size or smallest
         if not size:
             raise InvalidInput(f"disk '{target}' does not exist and has no size", hint="size=…")
@@ -192,13 +215,18 @@ class Images:
         """libvirt itself looks whether a file of the name is there, so nothing is replaced."""
         with native(f"make '{name}' in the pool '{pool.name()}'"):
             if known_in(pool, name) is not None:
-                raise AlreadyExists(f"'{name}' exists in the pool '{pool.name()}'")
+                raise AlreadyExists(
+                    f"'{name}' exists in the pool '{pool.name()}'",
+                    hint="Choose another name or path, or remove it first.",
+                )
             try:
                 volume = pool.createXML(xml) if source is None else pool.createXMLFrom(xml, source)
             except libvirt.libvirtError as error:
                 # "volume target path … already exists"
                 if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:
-                    raise AlreadyExists(complaint(error)) from error
+                    raise AlreadyExists(
+                        complaint(error), hint="Choose another name or path, or remove it first."
+                    ) from error
                 raise
         self._made.append(volume)
         return volume

@@ -13,6 +13,8 @@ import libvirt
 from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.errors import Unless, native
+from hypersdk.drivers.libvirt.keptmarks import KeptMarks
+from hypersdk.drivers.libvirt.marks import Marks
 from hypersdk.model.instances import Instance
 
 _STATISTICS = (
@@ -21,6 +23,8 @@ _STATISTICS = (
     | libvirt.VIR_DOMAIN_STATS_VCPU
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
+#: Of one domain; the rest is in its XML.
+_OF_ONE = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_BLOCK
 #: A domain that is busy, with its migration for example, must not make everybody wait.
 _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 #: Domains per call where all at once do not fit into one message of libvirt's protocol (32 MiB).
@@ -32,14 +36,16 @@ _Record = tuple[libvirt.virDomain, dict[str, Any]]
 class LibvirtInventory:
     """Asks libvirt each time. May be used by any number of threads."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept: KeptMarks | None = None) -> None:
         self._connection = connection
+        self._kept = kept or KeptMarks()
 
     def instances(self) -> Iterator[Instance]:
-        """All domains, by name, without formats of disks and tags: the statistics that come in one
-        call do not know them. `instance` does.
+        """All domains, by name, without formats of disks: the statistics that come in one call do
+        not know them. `instance` does. Tags, folders and owners cost another call for each domain
+        that is new or has changed since the last listing (`keptmarks`).
 
-        Costs another call for each domain with a drive without a path: an empty CD drive, or a
+        Another one also for each domain with a drive without a path: an empty CD drive, or a
         volume of a pool while the domain is stopped. Only the domain's XML tells which.
         """
         connection = self._connection.native
@@ -48,7 +54,8 @@ class LibvirtInventory:
             if records is None:
                 found = _one_by_one(connection)
             else:
-                found = [_listed(domain, record) for domain, record in records]
+                noted = self._kept.of_all([domain for domain, _ in records])
+                found = [_listed(*each, marks) for each, marks in zip(records, noted, strict=True)]
         return iter(sorted(found, key=attrgetter("name")))
 
     def instance(self, name: str) -> Instance:
@@ -60,12 +67,16 @@ class LibvirtInventory:
 
 def described(domain: libvirt.virDomain) -> Instance:
     """One domain in full. Raises libvirtError: callers know what they were doing."""
-    return _in_full(domain, domain.state()[0], _block_devices(domain))
+    record = _statistics_of(domain)
+    number = record.get("state.state")
+    if number is None:
+        number = domain.state()[0]
+    return _in_full(domain, number, list(translate.block_devices(record)))
 
 
-def _listed(domain: libvirt.virDomain, record: dict[str, Any]) -> Instance:
-    instance = translate.listed(domain.UUIDString(), domain.name(), record)
+def _listed(domain: libvirt.virDomain, record: dict[str, Any], noted: Marks) -> Instance:
     devices = list(translate.block_devices(record))
+    instance = translate.listed(domain.UUIDString(), domain.name(), record, devices, noted)
     if all(path for _, path, _ in devices):
         return instance
     with Unless(libvirt.VIR_ERR_NO_DOMAIN):
@@ -139,14 +150,12 @@ def _one_by_one(connection: libvirt.virConnect) -> list[Instance]:
     return found
 
 
-def _block_devices(domain: libvirt.virDomain) -> list[tuple[str, str, int]]:
-    """Nothing from drivers without such statistics."""
+def _statistics_of(domain: libvirt.virDomain) -> dict[str, Any]:
+    """State and block devices; nothing from drivers without such statistics."""
     try:
-        records = domain.connect().domainListGetStats(
-            [domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _FLAGS
-        )
+        records = domain.connect().domainListGetStats([domain], _OF_ONE, _FLAGS)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
             raise
-        return []
-    return [device for _, record in records for device in translate.block_devices(record)]
+        return {}
+    return dict(records[0][1]) if records else {}

@@ -57,7 +57,7 @@ _ALSO = {
 def key_codes(names: Sequence[str]) -> list[int]:
     """Linux codes of keys that are pressed together. Raises InvalidInput."""
     if not names:
-        raise InvalidInput("no key to press was named")
+        raise InvalidInput("no key to press was named", hint="('ctrl', 'alt', 'delete')")
     if len(names) > MOST_KEYS:
         raise InvalidInput(
             f"{len(names)} keys cannot be pressed at once, {MOST_KEYS} can",

@@ -6,26 +6,33 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import libvirt
 
 from hypersdk.datapath.cancel import WAIT_SLICE, token_in_force
 from hypersdk.drivers.libvirt import translate
+from hypersdk.drivers.libvirt.cgroups import usual_shares, why_untuned
 from hypersdk.drivers.libvirt.cloudinit import seed_image
 from hypersdk.drivers.libvirt.connection import Connection
-from hypersdk.drivers.libvirt.definition import Platform, checked, domain_xml, targets
+from hypersdk.drivers.libvirt.definition import MACHINES, Platform, checked, domain_xml, targets
 from hypersdk.drivers.libvirt.errors import native
 from hypersdk.drivers.libvirt.folders import Folders
+from hypersdk.drivers.libvirt.host import maximum_vcpus
 from hypersdk.drivers.libvirt.images import DEFAULT_POOL, Images
 from hypersdk.drivers.libvirt.inventory import described
+from hypersdk.drivers.libvirt.locks import alone
 from hypersdk.drivers.libvirt.marks import marks
+from hypersdk.drivers.libvirt.snapshotxml import chain_files, memory_files
 from hypersdk.drivers.libvirt.usage import Usage, remove_images
+from hypersdk.model.capabilities import Limit
 from hypersdk.model.errors import (
     AlreadyExists,
-    HypervisorError,
     InstanceNotFound,
+    InvalidInput,
     InvalidState,
+    NotSupported,
     OperationTimeout,
 )
 from hypersdk.model.instances import Instance, InstanceState
@@ -33,7 +40,12 @@ from hypersdk.model.specs import InstanceSpec
 
 #: Seconds until the power button is pressed again: a guest that is still booting misses it.
 _PRESS_SECONDS = 10.0
-_MACHINES = {"x86_64": "q35", "aarch64": "virt", "riscv64": "virt"}
+#: How long another's start may take until we take it for one that was paused.
+_START_SECONDS = 20.0
+_WEIGHT, _LIMIT = "lifecycle.cpu_weight", "lifecycle.cpu_limit"
+#: What a spec has for containers, as the aspects are called.
+_LIMITED = ("env", "mounts", "ports", "pids_limit")
+_OF_CONTAINERS = "machines have none; containers do"
 _STOPPED = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_NOSTATE)
 #: What goes with a domain, besides its disks. Drivers know some of it, or nothing.
 _UNDEFINE = (
@@ -52,6 +64,7 @@ class LibvirtLifecycle:
     def __init__(self, connection: Connection, folders: Folders) -> None:
         self._connection = connection
         self._folders = folders
+        self.limits = _limits(connection)
 
     def create(self, spec: InstanceSpec) -> Instance:
         """Disks are made by libvirt, on its host. With cloud-init settings an image with them,
@@ -61,8 +74,15 @@ class LibvirtLifecycle:
         within machines) that offer it and cannot boot a kernel with it: ask for ``tcg`` there.
         """
         checked(spec)
+        with alone(self._connection.uri, f"name {spec.name}"):
+            return self._create(spec)
+
+    def _create(self, spec: InstanceSpec) -> Instance:
         connection = self._connection.native
-        platform = _platform(connection, spec)
+        self._refuse_limited(spec)
+        platform = replace(
+            _platform(connection, spec), usual_shares=usual_shares(self._connection.uri)
+        )
         self._check_surroundings(spec)
         identity = str(uuid.uuid4())
         with Images(self._connection, self._folders) as images:
@@ -136,9 +156,9 @@ class LibvirtLifecycle:
                 domain.resume()
 
     def delete(self, name: str, *, disks: bool = False) -> None:
-        """With its UEFI variables, its saved state, and libvirt's notes on its snapshots and
-        checkpoints. ``disks``: and its image files and volumes. Block devices, CDs, backing images
-        and whatever another domain or image needs stay.
+        """With its UEFI variables, its saved state, and its snapshots and checkpoints.
+        ``disks``: and its image files and volumes, also those below overlays of snapshots. Block
+        devices, CDs, backing images and whatever another domain or image needs stay.
 
         Raises InvalidState while it runs; HypervisorError naming disks that could not be removed.
         """
@@ -149,10 +169,23 @@ class LibvirtLifecycle:
             xml = translate.parsed(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
             identity = domain.UUIDString()
             wanted = [element for element in translate.disks(xml) if disks]
-            seed = marks(xml).seed
+            files = [marks(xml).seed, *memory_files(domain)]
             usage = Usage.of(self._connection, self._folders, without=identity) if disks else None
+            if usage is not None:
+                own = {translate.source_path(disk) for disk in wanted}
+                chain = chain_files(domain) - own
+                files += [path for path in chain if not usage.of_image(path, own | chain)]
             _undefine(domain)
-        remove_images(self._connection, self._folders, name, wanted, seed, usage)
+        remove_images(self._connection, self._folders, name, wanted, [*filter(None, files)], usage)
+
+    def _refuse_limited(self, spec: InstanceSpec) -> None:
+        known = {limit.aspect: limit.note for limit in self.limits}
+        for aspect, asked in ((_WEIGHT, spec.cpu_weight), (_LIMIT, spec.cpu_limit)):
+            if asked and aspect in known:
+                raise NotSupported(
+                    f"'{spec.name}' asks for {aspect.partition('.')[2]}: {known[aspect]}",
+                    hint="Leave it at 0.",
+                )
 
     def _check_surroundings(self, spec: InstanceSpec) -> None:
         """What defining would not notice, or not call by its name."""
@@ -161,11 +194,18 @@ class LibvirtLifecycle:
         except InstanceNotFound:
             pass
         else:
-            raise AlreadyExists(f"'{spec.name}' exists on {self._connection.uri}")
+            raise AlreadyExists(
+                f"'{spec.name}' exists on {self._connection.uri}", hint="Choose another name."
+            )
         for nic in spec.nics:
             if nic.network:
                 with native(f"connect a NIC of '{spec.name}' to '{nic.network}'"):
                     self._connection.native.networkLookupByName(nic.network)
+        for path in (spec.cdrom, spec.kernel, spec.initrd):
+            if path and not path.startswith("/"):
+                raise InvalidInput(f"{path!r} is no absolute path", hint="It is one of the host.")
+            if path and not path.startswith("/dev/"):
+                self._folders.check_file(path)
 
     def _power_down(self, domain: libvirt.virDomain, name: str, timeout: float) -> None:
         flags = 0
@@ -201,31 +241,45 @@ class LibvirtLifecycle:
             yield domain
 
 
+def _limits(connection: Connection) -> tuple[Limit, ...]:
+    with native("see what the host can limit"):
+        found = why_untuned(connection.native, connection.uri)
+    untuned = [Limit(aspect, found) for aspect in (_WEIGHT, _LIMIT) if found]
+    fields = [Limit(f"lifecycle.{name}", _OF_CONTAINERS) for name in _LIMITED]
+    return (*untuned, *fields)
+
+
 def _platform(connection: libvirt.virConnect, spec: InstanceSpec) -> Platform:
     kind = connection.getType()
     if kind == "TEST":
         return Platform("test", "i686")
     if kind != "QEMU":
-        raise HypervisorError(
+        raise NotSupported(
             f"instances cannot be made through libvirt's driver for {kind}",
             hint="Make it with the tools of that hypervisor; everything else works here.",
         )
     with native("ask what the host can run"):
         xml = translate.parsed(connection.getDomainCapabilities())
     arch = xml.findtext("arch", "x86_64")
-    machine = _MACHINES.get(arch, "")
-    if spec.acceleration == "tcg":
-        return Platform("qemu", arch, machine)
-    try:
-        connection.getDomainCapabilities(None, arch, machine or None, "kvm")
-    except libvirt.libvirtError as error:
-        if spec.acceleration == "kvm":
-            raise HypervisorError(
-                f"'{spec.name}' asks for KVM, which {connection.getHostname()} does not have",
-                hint="acceleration='tcg' runs it without, much slower.",
-            ) from error
-        return Platform("qemu", arch, machine)
-    return Platform("kvm", arch, machine)
+    machine = MACHINES.get(arch, "")
+    platform = Platform("qemu", arch, machine)
+    if spec.acceleration != "tcg":
+        try:
+            connection.getDomainCapabilities(None, arch, machine or None, "kvm")
+            platform = replace(platform, type="kvm")
+        except libvirt.libvirtError as error:
+            if spec.acceleration == "kvm":
+                raise NotSupported(
+                    f"'{spec.name}' asks for KVM, which {connection.getHostname()} does not have",
+                    hint="acceleration='tcg' runs it without, much slower.",
+                ) from error
+    most = maximum_vcpus(connection, platform)
+    if most is not None and max(spec.vcpus, spec.vcpus_maximum) > most:
+        raise InvalidInput(
+            f"'{spec.name}' asks for more than the {most} processors that a machine can have",
+            hint=f"vcpus={most}",
+        )
+    return platform
 
 
 def _state(domain: libvirt.virDomain) -> int:
@@ -242,9 +296,15 @@ def _run(domain: libvirt.virDomain, *, paused: bool) -> None:
     """Start it; that somebody else was quicker is no error."""
     try:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
-    except libvirt.libvirtError:
-        if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
             raise
+        deadline = time.monotonic() + _START_SECONDS
+        while domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+            # Until its processors run it counts as paused, and as inactive if it fails.
+            if paused or not domain.isActive() or time.monotonic() > deadline:
+                raise
+            token_in_force().wait(WAIT_SLICE)
 
 
 def _destroy(domain: libvirt.virDomain) -> None:
@@ -273,7 +333,12 @@ def _resume(domain: libvirt.virDomain, number: int) -> None:
     if number == libvirt.VIR_DOMAIN_PMSUSPENDED:
         domain.pMWakeup()
     elif number == libvirt.VIR_DOMAIN_PAUSED:
-        domain.resume()
+        try:
+            domain.resume()
+        except libvirt.libvirtError:
+            # It counts as paused also while somebody else is just starting it.
+            if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+                raise
 
 
 def _require_running(domain: libvirt.virDomain, name: str) -> int:

@@ -2,6 +2,8 @@
 
 <metadata>
   <hypersdk:instance xmlns:hypersdk="https://hypersdk.dev/xmlns/libvirt/1">
+    <hypersdk:made/>
+    <hypersdk:folder path="prod/web"/>
     <hypersdk:template/>
     <hypersdk:seed path="/var/lib/libvirt/images/web-seed.iso"/>
     <hypersdk:tag name="tier" value="gold"/>
@@ -25,6 +27,10 @@ register_namespace(PREFIX, NAMESPACE)
 class Marks:
     """Our notes about one domain."""
 
+    #: Made by us. A domain of others may have notes of ours too: that it is a template.
+    made: bool = False
+    #: Where people look for it: ``prod/web``.
+    folder: str = ""
     #: It is there to be cloned, and must not be started.
     template: bool = False
     #: Path of the cloud-init image that was made for it; it goes with the domain.
@@ -38,8 +44,11 @@ class Marks:
     def element(self, namespace: str = NAMESPACE) -> Element:
         """``namespace``: empty for ``virDomainSetMetadata``, which puts it in by itself."""
         root = Element(_name("instance", namespace))
-        if self.template:
-            root.append(Element(_name("template", namespace)))
+        for tag, noted in (("made", self.made), ("template", self.template)):
+            if noted:
+                root.append(Element(_name(tag, namespace)))
+        if self.folder:
+            root.append(Element(_name("folder", namespace), path=self.folder))
         if self.seed:
             root.append(Element(_name("seed", namespace), path=self.seed))
         for name, value in self.tags.items():
@@ -47,16 +56,34 @@ class Marks:
         return root
 
 
+_NONE = Marks()
+_INSTANCE = f"{{{NAMESPACE}}}instance"
+
+
 def marks(domain: Element) -> Marks:
     """The notes in a domain's XML; none is no error."""
-    root = domain.find(f"metadata/{_name('instance')}")
-    if root is None:
-        return Marks()
-    seed = root.find(_name("seed"))
+    metadata = domain.find("metadata")
+    root = None if metadata is None else metadata.find(_INSTANCE)
+    return _NONE if root is None else noted_in(root)
+
+
+def noted_in(root: Element) -> Marks:
+    """The notes in our element, in our namespace or, as ``virDomainGetMetadata`` says it, none."""
+    namespace = NAMESPACE if root.tag.startswith("{") else ""
+
+    def path(tag: str) -> str:
+        found = root.find(_name(tag, namespace))
+        return "" if found is None else found.get("path", "")
+
     return Marks(
-        template=root.find(_name("template")) is not None,
-        seed="" if seed is None else seed.get("path", ""),
-        tags={tag.get("name", ""): tag.get("value", "") for tag in root.iterfind(_name("tag"))},
+        made=root.find(_name("made", namespace)) is not None,
+        template=root.find(_name("template", namespace)) is not None,
+        folder=path("folder"),
+        seed=path("seed"),
+        tags={
+            tag.get("name", ""): tag.get("value", "")
+            for tag in root.iterfind(_name("tag", namespace))
+        },
     )
 
 

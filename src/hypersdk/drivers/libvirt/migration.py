@@ -114,7 +114,10 @@ def _parameters(source: str, target: str, bandwidth: int | None) -> dict[str, ob
         parameters[libvirt.VIR_MIGRATE_PARAM_LISTEN_ADDRESS] = _LOCALHOST
     if bandwidth is not None:
         if bandwidth <= 0:
-            raise InvalidInput(f"a bandwidth of {bandwidth} bytes per second moves nothing")
+            raise InvalidInput(
+                f"a bandwidth of {bandwidth} bytes per second moves nothing",
+                hint="Bytes per second, at least 1 MiB.",
+            )
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = max(1, round(bandwidth / MIB))
     return parameters
 

@@ -39,7 +39,10 @@ class LibvirtNetworks:
         """
         root = _element(network)
         if any(other.name == network.name for other in self.networks()):
-            raise AlreadyExists(f"the network '{network.name}' exists")
+            raise AlreadyExists(
+                f"the network '{network.name}' exists",
+                hint="Choose another name, or delete it first.",
+            )
         with native(f"create the network '{network.name}'"):
             made = self._connection.native.networkDefineXML(document(root))
             try:
@@ -106,7 +109,10 @@ def _element(network: Network) -> Element:
     """Raises InvalidInput for what makes no network."""
     name = network.name
     if not name.strip() or "/" in name:
-        raise InvalidInput(f"{name!r} cannot be the name of a network")
+        raise InvalidInput(
+            f"{name!r} cannot be the name of a network",
+            hint="Any text can without slashes and control characters.",
+        )
     if network.mode not in _MODES:
         raise InvalidInput(
             f"'{name}' has an unknown mode '{network.mode}'", hint=", ".join(sorted(_MODES))
@@ -116,7 +122,10 @@ def _element(network: Network) -> Element:
         root.append(element("forward", mode=network.mode))
     if network.mode == "bridge":
         if not network.bridge or network.address:
-            raise InvalidInput(f"'{name}' needs the host's bridge, and no address")
+            raise InvalidInput(
+                f"'{name}' needs the host's bridge, and no address",
+                hint="mode='bridge', bridge='br0'",
+            )
         root.append(element("bridge", name=network.bridge))
         return root
     if network.bridge:
@@ -124,7 +133,9 @@ def _element(network: Network) -> Element:
     if network.address:
         root.append(_ip(network))
     elif network.dhcp_first or network.dhcp_last or network.mode != "isolated":
-        raise InvalidInput(f"'{name}' needs an address: 192.168.100.1/24")
+        raise InvalidInput(
+            f"'{name}' needs an address: 192.168.100.1/24", hint="address='192.168.100.1/24'"
+        )
     return root
 
 
@@ -141,8 +152,14 @@ def _ip(network: Network) -> Element:
         if any(ends):
             inside = ip_network(host.network)
             if not all(ip_address(end) in inside for end in ends):
-                raise InvalidInput(f"DHCP of '{network.name}' leaves {inside}: {' to '.join(ends)}")
+                raise InvalidInput(
+                    f"DHCP of '{network.name}' leaves {inside}: {' to '.join(ends)}",
+                    hint="Give the first and the last address, both inside of the network.",
+                )
             root.append(element("dhcp", element("range", start=ends[0], end=ends[1])))
     except ValueError as error:
-        raise InvalidInput(f"the network '{network.name}' has a bad address: {error}") from error
+        raise InvalidInput(
+            f"the network '{network.name}' has a bad address: {error}",
+            hint="address='192.168.100.1/24'",
+        ) from error
     return root

@@ -23,11 +23,17 @@ def as_png(picture: bytes) -> bytes:
         return picture
     header = _PPM.match(picture)
     if header is None:
-        raise HypervisorError("the screenshot is neither PNG nor PPM with one byte a colour")
+        raise HypervisorError(
+            "the screenshot is neither PNG nor PPM with one byte a colour",
+            hint="A newer QEMU makes PNG; this screen can be watched by VNC.",
+        )
     width, height = int(header[1]), int(header[2])
     pixels, row = memoryview(picture)[header.end() :], 3 * width
     if len(pixels) < row * height:
-        raise HypervisorError(f"the screenshot ends after {len(pixels)} of {row * height} bytes")
+        raise HypervisorError(
+            f"the screenshot ends after {len(pixels)} of {row * height} bytes",
+            hint="Try again; the screen changed its size.",
+        )
     rows = b"".join(b"\0" + pixels[start : start + row] for start in range(0, row * height, row))
     # Eight bits a colour, RGB, and the only methods there are.
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,10 +20,10 @@ from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.libvirt import adjusting
 from hypersdk.drivers.libvirt.adjusting import SavedDomain
 from hypersdk.drivers.libvirt.connection import Connection
-from hypersdk.drivers.libvirt.disksources import disk_sources
 from hypersdk.drivers.libvirt.errors import native
-from hypersdk.drivers.libvirt.translate import parsed, state
-from hypersdk.drivers.libvirt.viewparts import observed
+from hypersdk.drivers.libvirt.inventory import described
+from hypersdk.drivers.libvirt.marks import mark, marks
+from hypersdk.drivers.libvirt.translate import parsed
 from hypersdk.model.errors import (
     AlreadyExists,
     HyperSDKError,
@@ -68,6 +68,9 @@ class LibvirtProvisioning:
         places = self._places(saved, name, disks, placement)  # before the names change
         other = self._holder(saved.uuid)
         keeps_uuid = other in (None, name)
+        noted = replace(marks(xml), made=True)
+        # The original's cloud-init image goes with the original, and not with its copy.
+        mark(xml, noted if keeps_uuid else replace(noted, seed=""))
         adjusting.rename(xml, name, saved.uuid if keeps_uuid else "")
         if not keeps_uuid if placement.new_macs is None else placement.new_macs:
             adjusting.new_macs(xml)
@@ -221,7 +224,7 @@ class LibvirtProvisioning:
 
     def _folder(self, placement: Placement) -> Path | None:
         if placement.folder and placement.pool:
-            raise InvalidInput("a folder and a pool exclude each other")
+            raise InvalidInput("a folder and a pool exclude each other", hint="Name one of them.")
         if placement.folder:
             folder = Path(placement.folder)
             if not folder.is_dir():
@@ -333,7 +336,7 @@ class DomainBuilding:
         with native(f"look at '{self.name}'"):
             if self._autostart:
                 domain.setAutostart(True)
-            return self._observed(domain)
+            return described(domain)
 
     def _refresh_pools(self) -> None:
         """So that pools list the new files; a pool that cannot look now lists them later."""
@@ -358,11 +361,6 @@ class DomainBuilding:
     def _defined(self) -> libvirt.virDomain:
         with native(f"define '{self.name}'"):
             return self._connection.native.defineXML(tostring(self._xml, encoding="unicode"))
-
-    def _observed(self, domain: libvirt.virDomain) -> Instance:
-        xml = parsed(domain.XMLDesc(0))
-        disks = tuple(disk.disk() for disk in disk_sources(domain, xml))
-        return observed(domain, xml, state(domain.state()[0]), disks)
 
     def __enter__(self) -> Self:
         return self

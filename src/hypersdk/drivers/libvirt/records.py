@@ -213,7 +213,10 @@ def remove_orphans(domain: libvirt.virDomain, name: str) -> None:
             redefine(domain, Moment(name, ""), holding, 0, validate=False)
             remove_checkpoint(domain, name)
     if not holding:
-        raise NotFound(f"no disk of '{domain.name()}' has a bitmap '{name}'")
+        raise NotFound(
+            f"no disk of '{domain.name()}' has a bitmap '{name}'",
+            hint="See which there are: qemu-img info",
+        )
 
 
 def _orphaned(domain: libvirt.virDomain, xml: Element, name: str) -> list[str]:

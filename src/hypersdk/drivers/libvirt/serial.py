@@ -90,7 +90,10 @@ class LibvirtSerialStream(Handle):
 
     def _check(self) -> None:
         if self._end:
-            raise HypervisorError(f"the serial line of '{self._name}' is closed: {self._end}")
+            raise HypervisorError(
+                f"the serial line of '{self._name}' is closed: {self._end}",
+                hint="Open it anew while the instance runs.",
+            )
 
     def _ready(self, stream: libvirt.virStream, events: int, _: object) -> None:
         # In the thread of libvirt's event loop: what is raised here would only be printed.

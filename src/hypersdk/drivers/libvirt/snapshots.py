@@ -14,8 +14,8 @@ stopped    disks only           internal, under the same conditions, else extern
 While memory is kept the guest stands still.
 
 What libvirt 9 cannot do is refused before it does harm. It reverts no external snapshots (9.9
-does); it reverts images under the overlays of external ones, which are nonsense then; it commits
-overlays although internal snapshots are in them.
+does; `reverting` does it for the last one); it reverts images under the overlays of external ones,
+which are nonsense then; it commits overlays although internal snapshots are in them.
 
 Checkpoints and internal snapshots do not go together: QEMU cannot load a state into a disk with a
 dirty bitmap, and ends. None is made or reverted while a domain has checkpoints.
@@ -31,11 +31,11 @@ import libvirt
 from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.elements import document, element
-from hypersdk.drivers.libvirt.errors import complaint, native, translated
+from hypersdk.drivers.libvirt.errors import native, translated
 from hypersdk.drivers.libvirt.folders import Folders
 from hypersdk.drivers.libvirt.guestagent import LibvirtGuestAgent
+from hypersdk.drivers.libvirt.reverting import renew_overlays
 from hypersdk.drivers.libvirt.snapshotxml import (
-    by_hand,
     domain_then,
     goes_inside,
     is_internal,
@@ -44,6 +44,7 @@ from hypersdk.drivers.libvirt.snapshotxml import (
     request,
     snapshot_of,
 )
+from hypersdk.model.capabilities import Limit
 from hypersdk.model.errors import (
     AlreadyExists,
     HyperSDKError,
@@ -54,6 +55,9 @@ from hypersdk.model.errors import (
 )
 from hypersdk.model.machines import Snapshot
 
+#: libvirt's version that reverts external snapshots, as it is numbered.
+_REVERTS_ALL = 9_009_000
+
 
 class LibvirtSnapshots:
     """The ``snapshots`` part."""
@@ -61,6 +65,7 @@ class LibvirtSnapshots:
     def __init__(self, connection: Connection, folders: Folders) -> None:
         self._connection = connection
         self._folders = folders
+        self.limits = _limits(connection)
 
     def create(
         self,
@@ -82,7 +87,10 @@ class LibvirtSnapshots:
             active = bool(domain.isActive())
             xml = translate.parsed(domain.XMLDesc())
             if any(kept.getName() == snapshot for kept in domain.listAllSnapshots()):
-                raise AlreadyExists(f"'{name}' has a snapshot '{snapshot}' already")
+                raise AlreadyExists(
+                    f"'{name}' has a snapshot '{snapshot}' already",
+                    hint="Choose another name, or delete it first.",
+                )
         _check_request(name, active, memory, quiesce)
         if quiesce:
             LibvirtGuestAgent(self._connection).ping(name)
@@ -110,7 +118,8 @@ class LibvirtSnapshots:
         """It runs, is paused or stopped afterwards as it was then.
 
         Raises InvalidState while it has checkpoints, or external snapshots build on the content
-        that would be changed; HypervisorError for an external snapshot before libvirt 9.9.
+        that would be changed; before libvirt 9.9 NotSupported for an external snapshot with memory
+        or with others after it.
         """
         domain = self._connection.domain(name)
         kept, xml = _kept(name, domain, snapshot)
@@ -122,15 +131,10 @@ class LibvirtSnapshots:
             # is what reverting is to undo.
             domain.revertToSnapshot(kept, libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE)
         except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_CONFIG_UNSUPPORTED and not is_internal(
-                xml
-            ):
-                raise HypervisorError(
-                    f"cannot revert '{name}' to '{snapshot}', whose disks are external: this "
-                    f"libvirt cannot do it, 9.9 and later can ({complaint(error)})",
-                    hint=by_hand(xml),
-                ) from error
-            raise translated(error, f"revert '{name}' to '{snapshot}'") from error
+            code = error.get_error_code()
+            if code != libvirt.VIR_ERR_CONFIG_UNSUPPORTED or is_internal(xml):
+                raise translated(error, f"revert '{name}' to '{snapshot}'") from error
+            renew_overlays(self._connection, self._folders, domain, snapshot)
 
     def delete(self, name: str, snapshot: str, *, children: bool = False) -> None:
         """Overlays of an external snapshot are committed to what they lie over.
@@ -166,7 +170,7 @@ class LibvirtSnapshots:
             kept.delete()
         except libvirt.libvirtError as error:
             problem = translated(error, f"delete snapshot '{snapshot}' of '{name}'")
-            if external and not problem.hint:
+            if external:
                 problem.hint = (
                     "libvirt deletes no external snapshot that has an internal one before it. "
                     "For others, starting the instance or deleting newer ones first may help."
@@ -195,8 +199,24 @@ class LibvirtSnapshots:
     def _named(self, name: str, snapshot: str) -> Snapshot:
         found = [kept for kept in self.snapshots(name) if kept.name == snapshot]
         if not found:
-            raise NotFound(f"snapshot '{snapshot}' of '{name}' was deleted at once by another")
+            raise NotFound(
+                f"snapshot '{snapshot}' of '{name}' was deleted at once by another",
+                hint="Take it again.",
+            )
         return found[0]
+
+
+def _limits(connection: Connection) -> tuple[Limit, ...]:
+    with native("see what libvirt can revert"):
+        number = connection.native.getLibVersion()
+        if connection.native.getType() == "TEST" or number >= _REVERTS_ALL:
+            return ()
+    found = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+    note = (
+        f"libvirt {found} reverts external snapshots (of disks alone while it runs, of raw images, "
+        "with UEFI) only when none was made after them; 9.9 and later revert all"
+    )
+    return (Limit("snapshots.tree", note),)
 
 
 def _check_request(name: str, active: bool, memory: bool, quiesce: bool) -> None:

@@ -27,6 +27,7 @@ _STATES = {
     "shutoff": InstanceState.STOPPED,
     "crashed": InstanceState.CRASHED,
 }
+_EXTERNAL = "disks/disk[@snapshot='external']"
 _ATOMIC: int = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
 
 
@@ -71,9 +72,34 @@ def kept_disks(domain: Element) -> Iterator[Element]:
 
 def overlay_files(xml: Element) -> set[str]:
     """The files that were put over the images for a snapshot."""
-    return {
-        translate.source_path(disk) for disk in xml.iterfind("disks/disk[@snapshot='external']")
-    }
+    return {translate.source_path(disk) for disk in xml.iterfind(_EXTERNAL)}
+
+
+def memory_files(domain: libvirt.virDomain) -> set[str]:
+    """Files beside the images in which snapshots keep memory."""
+    found = (xml.find("memory[@snapshot='external']") for xml in _all(domain))
+    return {memory.get("file", "") for memory in found if memory is not None}
+
+
+def chain_files(domain: libvirt.virDomain) -> set[str]:
+    """Images that are below overlays of external snapshots, and those overlays."""
+    files: set[str] = set()
+    for xml in _all(domain):
+        overlaid = {disk.get("name"): disk for disk in xml.iterfind(_EXTERNAL)}
+        bases = (d for d in kept_disks(domain_then(xml)) if translate.target_of(d) in overlaid)
+        for disk in (*bases, *overlaid.values()):
+            if disk.get("type", "file") == "file":
+                files.add(translate.source_path(disk))
+    return files - {""}
+
+
+def _all(domain: libvirt.virDomain) -> list[Element]:
+    try:
+        return [translate.parsed(kept.getXMLDesc()) for kept in domain.listAllSnapshots()]
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        return []
 
 
 def goes_inside(domain: Element, *, active: bool, memory: bool) -> bool:

@@ -48,7 +48,8 @@ class LibvirtStorage:
         another pool's."""
         if not name.strip() or "/" in name or not folder.startswith("/"):
             raise InvalidInput(
-                f"a pool needs a name and an absolute folder, not {name!r}, {folder!r}"
+                f"a pool needs a name and an absolute folder, not {name!r}, {folder!r}",
+                hint="name='images', folder='/srv/images'",
             )
         root = element(
             "pool",
@@ -90,14 +91,18 @@ class LibvirtStorage:
 
     def create_volume(self, pool: str, name: str, size: int, format: str = "qcow2") -> Volume:
         if size <= 0 or format not in _FORMATS or not name.strip() or "/" in name:
-            raise InvalidInput(f"a volume {name!r} of {size} bytes, {format}, cannot be created")
+            raise InvalidInput(
+                f"a volume {name!r} of {size} bytes, {format}, cannot be created",
+                hint="A name without slashes, a size above 0, qcow2 or raw.",
+            )
         with self._pool(pool, f"create '{name}' in") as found:
             described = _pool(found)
             if described.type in _SOLID:
                 format = "raw"
                 if size > described.available:
                     raise LimitExceeded(
-                        f"the pool '{pool}' has {described.available} bytes left, not {size}"
+                        f"the pool '{pool}' has {described.available} bytes left, not {size}",
+                        hint="Make room, or choose another pool.",
                     )
             try:
                 volume = found.createXML(volume_xml(name, size, format))
@@ -107,7 +112,9 @@ class LibvirtStorage:
                     raise
                 if not found.isActive():
                     raise
-                raise AlreadyExists(f"'{name}' exists in the folder of '{pool}'") from error
+                raise AlreadyExists(
+                    f"'{name}' exists in the folder of '{pool}'", hint="Choose another name."
+                ) from error
             return _volume(volume, pool)
 
     def resize_volume(self, pool: str, name: str, size: int) -> Volume:
@@ -117,7 +124,8 @@ class LibvirtStorage:
             capacity = volume.info()[1]
             if size < capacity:
                 raise InvalidInput(
-                    f"'{name}' has {capacity} bytes; {size} would cut off what is behind them"
+                    f"'{name}' has {capacity} bytes; {size} would cut off what is behind them",
+                    hint="Give at least as many bytes as it has.",
                 )
             if size > capacity:
                 volume.resize(size)
@@ -129,13 +137,18 @@ class LibvirtStorage:
             volume = volume_in(found, name)
             users = Usage.of(self._connection, self._folders).of_image(volume.path())
             if users:
-                raise InvalidState(f"'{name}' in '{pool}' is used by {users}")
+                raise InvalidState(
+                    f"'{name}' in '{pool}' is used by {users}", hint="Delete what uses it first."
+                )
             volume.delete()
 
     def _refuse_taken(self, name: str, folder: str) -> None:
         for other in self.pools():
             if other.name == name or (other.type == "dir" and other.path == folder.rstrip("/")):
-                raise AlreadyExists(f"the pool '{other.name}' of {other.path} exists")
+                raise AlreadyExists(
+                    f"the pool '{other.name}' of {other.path} exists",
+                    hint="Use that one, or another name and folder.",
+                )
 
     @contextmanager
     def _pool(self, name: str, verb: str) -> Iterator[libvirt.virStoragePool]:

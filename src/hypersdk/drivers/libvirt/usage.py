@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -52,9 +52,10 @@ class Usage:
                 users[backing].append(path)
         return cls(users)
 
-    def of_image(self, path: str) -> str:
-        """Who uses it, as part of a sentence; empty when nobody does."""
-        return ", ".join(sorted(set(self.users.get(path, ()))))
+    def of_image(self, path: str, doomed: Collection[str] = ()) -> str:
+        """Who uses it, as part of a sentence; empty when nobody does. ``doomed``: images that do
+        not count, because they are removed as well."""
+        return ", ".join(sorted(set(self.users.get(path, ())) - set(doomed)))
 
 
 def _domain_images(connection: libvirt.virConnect) -> Iterator[tuple[str, str, str]]:
@@ -112,13 +113,16 @@ def remove_images(
     folders: Folders,
     name: str,
     disks: Sequence[Element],
-    seed: str,
+    files: Sequence[str],
     usage: Usage | None,
 ) -> None:
-    """Remove what a deleted domain had. Raises HypervisorError naming what was kept and why."""
+    """Remove what a deleted domain had: ``files`` were made for it alone.
+
+    Raises HypervisorError naming what was kept and why.
+    """
     kept = []
-    if seed:
-        kept += _removed(folders, seed)
+    for file in files:
+        kept += _removed(folders, file)
     for disk in disks:
         source = disk.find("source")
         path = "" if source is None else _source_path(connection.native, source)

@@ -12,6 +12,7 @@ from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.raw import RawSource
 from hypersdk.drivers.libvirt.disksources import DiskSource
 from hypersdk.drivers.libvirt.guestfiles import GuestFile
+from hypersdk.drivers.libvirt.marks import marks
 from hypersdk.drivers.libvirt.records import checkpoint_names, missing_checkpoint, remove_checkpoint
 from hypersdk.drivers.libvirt.tokens import SERIES, Moment, Token, number
 from hypersdk.drivers.libvirt.translate import size
@@ -88,6 +89,7 @@ def drop_broken(domain: libvirt.virDomain, disks: Iterable[DiskSource]) -> None:
 def observed(
     domain: libvirt.virDomain, xml: Element, state: InstanceState, disks: tuple[Disk, ...]
 ) -> Instance:
+    noted = marks(xml)
     return Instance(
         id=domain.UUIDString(),
         name=domain.name(),
@@ -95,4 +97,7 @@ def observed(
         vcpus=int(xml.findtext("vcpu") or 0),
         memory=size(xml.find("memory")),
         disks=disks,
+        tags=noted.as_tags(),
+        owned=noted.made,
+        folder=noted.folder,
     )
