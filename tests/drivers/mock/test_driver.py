@@ -55,7 +55,7 @@ def test_a_url_must_name_an_absolute_folder(url: str) -> None:
 
 def test_a_missing_folder_is_unreachable_and_not_created(tmp_path: Path) -> None:
     hypervisor = connect(f"mock://{tmp_path}/typo")
-    with pytest.raises(HypervisorUnreachable, match="create_instance"):
+    with pytest.raises(HypervisorUnreachable, match="mkdir"):
         hypervisor.inventory.instances()
     with pytest.raises(HypervisorUnreachable):
         hypervisor.disks.view("web", {})

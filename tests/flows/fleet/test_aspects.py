@@ -25,7 +25,7 @@ def test_what_specs_need_is_among_them() -> None:
     [
         ("snapshots.memroy", "Did you mean snapshots.memory? There are snapshots.memory,"),
         ("snapshotz", "Did you mean snapshots? There are host, inventory,"),
-        ("networks.nothing", "There are host, inventory,"),
+        ("storage.nothing", "There are host, inventory,"),
         ("", "There are host, inventory,"),
     ],
 )

@@ -60,6 +60,7 @@ ASPECTS: Mapping[str, tuple[str, ...]] = {
         "memory",
         "nic",
     ),
+    "networks": ("stop",),
     "snapshots": (
         "memory",
         "quiesce",
