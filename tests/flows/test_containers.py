@@ -25,7 +25,7 @@ from hypersdk import (
 from hypersdk.drivers.docker.driver import DockerHypervisor
 from hypersdk.model.errors import Interrupted, NotSupported
 from hypersdk.model.instances import InstanceState, Purpose
-from tests.containers.dockerd import Dockerd
+from tests.containers.dockerd import IMAGE, RUNS, Dockerd
 from tests.containers.fixtures import docker, dockerd, engine  # noqa: F401
 from tests.drivers.docker.lab import running, volume
 from tests.flows.examples import stopping
@@ -119,6 +119,25 @@ def test_lost_and_brought_back(
     assert docker.inventory.instance("web") == own
     after = contents(engine, "export", "web"), contents(engine, "cp", "web:/data", "-")
     assert after == before
+
+
+def test_what_is_restored_is_ours(
+    repository: Repository, docker: DockerHypervisor, engine: Dockerd
+) -> None:
+    """Also when the container was another program's: its labels go on as tags."""
+    labels = ("--label", "tier=gold")
+    engine.run("run", "--detach", "--name", "web", *labels, "--network", "none", IMAGE, *RUNS)
+    foreign = docker.inventory.instance("web")
+    assert (foreign.owned, foreign.tags) == (False, {"tier": "gold"})
+    point = backup(repository, docker)
+    done = hypersdk.restore_instance(
+        repository, point, docker, options=ProvisionOptions(placement=Placement(name="copy"))
+    )
+    restored = docker.inventory.instance(done.instance.name)
+    assert (restored.owned, restored.tags) == (True, {"tier": "gold"})
+    docker.lifecycle.delete("copy", disks=True)
+    engine.run("rm", "--force", "web")
+    assert not engine.left()
 
 
 def test_secrets_are_sealed(

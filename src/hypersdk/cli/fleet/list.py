@@ -72,8 +72,8 @@ def row(found: FleetInstance) -> tuple[str, ...]:
         found.hypervisor,
         seen.name,
         seen.state.value,
-        str(seen.vcpus),
-        words.size(seen.memory),
+        str(seen.vcpus or "-"),  # 0: no limit, or not known without looking at it
+        words.size(seen.memory) if seen.memory else "-",
         "yes" if seen.owned else "",
         seen.folder,
         seen.image,

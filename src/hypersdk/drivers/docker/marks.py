@@ -60,6 +60,11 @@ def tags(labels: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix(TAG): value for name, value in labels.items() if name.startswith(TAG)}
 
 
+def adopted(labels: Mapping[str, str]) -> dict[str, str]:
+    """What makes a container ours that is made anew after one of others, with the same tags."""
+    return {OWNED: "yes", **{f"{TAG}{name}": value for name, value in tags(labels).items()}}
+
+
 def without(labels: Mapping[str, str]) -> dict[str, str]:
     """For images: a container that somebody makes from one of ours must not look like it."""
     return {name: "" for name in labels if name.startswith(PREFIX)}

@@ -281,6 +281,7 @@ class DockerBuilding:
         plan = self._plan
         labels = {
             **remake.labels_of(plan.found),
+            **marks.adopted(plan.found["Config"]["Labels"] or {}),
             marks.IDENTITY: plan.identity,
             marks.BASE: image,
             marks.LINEAGE: "",
