@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Any
 
 import libvirt
@@ -20,8 +19,9 @@ from hypersdk.drivers.libvirt import translate
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.errors import native
 from hypersdk.drivers.libvirt.filesystems import agent_connected
+from hypersdk.drivers.qemu.agentinfo import guest_info
 from hypersdk.model.errors import GuestAgentMissing, HypervisorError, InvalidState
-from hypersdk.model.machines import GuestFilesystem, GuestInfo
+from hypersdk.model.machines import GuestInfo
 
 #: Seconds for an answer. What only looks is answered at once; freezing waits for writes.
 ANSWER_SECONDS, FREEZE_SECONDS = 5, 30
@@ -45,21 +45,7 @@ class LibvirtGuestAgent:
     def info(self, name: str) -> GuestInfo:
         """What this agent's version and the guest's administrator do not allow stays empty."""
         domain = self._reached(name)
-        about = self._ask(domain, "guest-info")
-        known = {c["name"] for c in about["supported_commands"] if c["enabled"]}
-
-        def answer(command: str, otherwise: Any) -> Any:
-            return self._ask(domain, command) if command in known else otherwise
-
-        system = answer("guest-get-osinfo", {})
-        return GuestInfo(
-            hostname=answer("guest-get-host-name", {}).get("host-name", ""),
-            os=system.get("pretty-name") or system.get("name", ""),
-            kernel=system.get("kernel-release", ""),
-            agent_version=about["version"],
-            addresses=_addresses(answer("guest-network-get-interfaces", [])),
-            filesystems=_filesystems(answer("guest-get-fsinfo", [])),
-        )
+        return guest_info(lambda command: self._ask(domain, command))
 
     def freeze(self, name: str, mountpoints: Sequence[str] = ()) -> int:
         """An agent that takes longer than `FREEZE_SECONDS` may have frozen some: thaw then too."""
@@ -111,26 +97,3 @@ class LibvirtGuestAgent:
                 hint="The agent's version or its settings in the guest forbid it.",
             )
         return reply["return"]
-
-
-def _addresses(interfaces: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    found = (
-        address["ip-address"]
-        for interface in interfaces
-        for address in interface.get("ip-addresses", ())
-    )
-    # The zone (fe80::1%eth0) is no part of the address.
-    return tuple(a for a in found if not ip_address(a.partition("%")[0]).is_loopback)
-
-
-def _filesystems(filesystems: Sequence[dict[str, Any]]) -> tuple[GuestFilesystem, ...]:
-    """Sizes are 0 where the agent does not tell them: without a disk behind, or before 2.12."""
-    return tuple(
-        GuestFilesystem(
-            filesystem["mountpoint"],
-            filesystem["type"],
-            filesystem.get("total-bytes", 0),
-            filesystem.get("used-bytes", 0),
-        )
-        for filesystem in filesystems
-    )

@@ -14,17 +14,17 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any
 
 from hypersdk.datapath.cancel import WAIT_SLICE, token_in_force
+from hypersdk.drivers.qemu.agentinfo import guest_info
 from hypersdk.drivers.qmp.errors import native
 from hypersdk.drivers.qmp.locks import locked, release
 from hypersdk.drivers.qmp.power import Power
 from hypersdk.drivers.qmp.state import InstanceFolder, Root
 from hypersdk.model.errors import GuestAgentMissing, HypervisorError, InvalidState
 from hypersdk.model.instances import InstanceState
-from hypersdk.model.machines import GuestFilesystem, GuestInfo
+from hypersdk.model.machines import GuestInfo
 
 #: Seconds for an answer. What only looks is answered at once; freezing waits for writes.
 ANSWER_SECONDS, FREEZE_SECONDS = 5.0, 30.0
@@ -46,21 +46,7 @@ class QmpGuestAgent:
     def info(self, name: str) -> GuestInfo:
         """What this agent's version and the guest's administrator do not allow stays empty."""
         with self._reached(name) as agent:
-            about = agent.ask("guest-info")
-            known = {c["name"] for c in about["supported_commands"] if c["enabled"]}
-
-            def answer(command: str, otherwise: Any) -> Any:
-                return agent.ask(command) if command in known else otherwise
-
-            system = answer("guest-get-osinfo", {})
-            return GuestInfo(
-                hostname=answer("guest-get-host-name", {}).get("host-name", ""),
-                os=system.get("pretty-name") or system.get("name", ""),
-                kernel=system.get("kernel-release", ""),
-                agent_version=about["version"],
-                addresses=_addresses(answer("guest-network-get-interfaces", [])),
-                filesystems=_filesystems(answer("guest-get-fsinfo", [])),
-            )
+            return guest_info(agent.ask)
 
     def freeze(self, name: str, mountpoints: Sequence[str] = ()) -> int:
         """An agent that takes longer than `FREEZE_SECONDS` may have frozen some: thaw then too."""
@@ -159,26 +145,3 @@ class _Agent:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
-
-
-def _addresses(interfaces: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    found = (
-        address["ip-address"]
-        for interface in interfaces
-        for address in interface.get("ip-addresses", ())
-    )
-    # The zone (fe80::1%eth0) is no part of the address.
-    return tuple(a for a in found if not ip_address(a.partition("%")[0]).is_loopback)
-
-
-def _filesystems(filesystems: Sequence[dict[str, Any]]) -> tuple[GuestFilesystem, ...]:
-    """Sizes are 0 where the agent does not tell them: without a disk behind, or before 2.12."""
-    return tuple(
-        GuestFilesystem(
-            filesystem["mountpoint"],
-            filesystem["type"],
-            filesystem.get("total-bytes", 0),
-            filesystem.get("used-bytes", 0),
-        )
-        for filesystem in filesystems
-    )

@@ -1,0 +1,1 @@
+"""What drivers of QEMU share, whoever starts it: libvirt, or we ourselves."""
