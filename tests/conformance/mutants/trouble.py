@@ -125,11 +125,17 @@ def one_in_fifty_is_not_made(at: Seat, call: Call, go: Go) -> Any:
 @mutant("concurrency.lists_hold_while_others_come_and_go")
 def lists_fail_while_others_go(at: Seat, call: Call, go: Go) -> Any:
     """An instance that goes while the list is made makes the list fail."""
-    if call.operation != "inventory.instances":
-        return go()
-    found = tuple(go())
-    time.sleep(WIDE)
-    return iter([at.mock.inventory.instance(each.name) for each in found])
+    answer = go()
+    gone = at.shared.setdefault("gone", [])
+    if call.operation == "lifecycle.delete":
+        gone.append(call.instance)
+    if call.operation == "inventory.instances":
+        deadline = time.monotonic() + 2
+        while not gone and time.monotonic() < deadline:
+            time.sleep(WIDE)  # until one has gone, whatever else the machine is busy with
+        for name in gone:
+            at.mock.inventory.instance(name)
+    return answer
 
 
 @mutant("timeouts.stop_can_be_cancelled", query="obeys_stop=false")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,7 +117,7 @@ def test_a_record_lost_in_a_kill_is_read_in_full_with_the_reason(place: Place) -
     tokens = kept(place, {})
     place.driver.lifecycle.stop("web", force=True)
     place.driver.lifecycle.start("web")
-    subprocess.run(["kill", "-9", str(place.pids()[0])], check=True)
+    os.kill(place.pids()[0], signal.SIGKILL)
     while place.pids():
         time.sleep(0.01)
     place.driver.lifecycle.stop("web")

@@ -35,6 +35,8 @@ _MEMORY = 64 * MIB
 _SECONDS = 60.0
 #: File in the root filesystem that stands for a disk.
 _FILE = "kit.img"
+#: How commands of all ages say that a file is not there.
+_NO_FILE = (b"could not find the file", b"no such container:path")
 _NANO = 1_000_000_000
 #: What everybody has in ``cpu.shares`` of cgroups v1, where ``cpu.weight`` of v2 has 100.
 _USUAL_SHARES = 1024
@@ -239,7 +241,8 @@ class DockerGuest:
     def _whole(self, name: str) -> bytes:
         done = self._command.ask("cp", f"{name}:/{_FILE}", "-")
         if done.returncode != 0:
-            if b"could not find the file" in done.stderr.lower():
+            said = done.stderr.lower()
+            if any(words in said for words in _NO_FILE):
                 return b""  # never written
             raise HypervisorError(
                 f"'{name}' cannot be read: {done.stderr.decode().strip()}", hint="See docker cp."

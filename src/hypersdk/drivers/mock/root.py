@@ -59,6 +59,9 @@ from hypersdk.model.errors import (
 )
 from hypersdk.model.instances import EventKind, InstanceState
 
+#: Bytes of all disks of an instance together; sparse files of more exist nowhere but in memory.
+LARGEST_DISKS = 1 << 50
+
 
 class Root:
     """Made on disk when the first instance is. Parts share one."""
@@ -248,6 +251,11 @@ class Root:
 
     def check_disk_room(self, size: int) -> None:
         """Whether disks of ``size`` bytes more have room. Under the hypervisor's lock."""
+        if size > LARGEST_DISKS:  # file systems in memory would take it
+            raise LimitExceeded(
+                f"disks of {size} bytes are more than an instance can have",
+                hint=f"At most {LARGEST_DISKS} bytes.",
+            )
         most = self.config.limits.total_disk
         if most is None:
             return
