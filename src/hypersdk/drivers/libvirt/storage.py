@@ -20,6 +20,8 @@ from hypersdk.model.resources import Pool, Volume
 #: Pools that give a volume all its bytes at once.
 _SOLID = frozenset({"logical", "disk"})
 _FORMATS = frozenset({"qcow2", "raw"})
+#: Bytes of a volume.
+_LARGEST = 1 << 56
 
 
 class LibvirtStorage:
@@ -94,6 +96,11 @@ class LibvirtStorage:
             raise InvalidInput(
                 f"a volume {name!r} of {size} bytes, {format}, cannot be created",
                 hint="A name without slashes, a size above 0, qcow2 or raw.",
+            )
+        if size > _LARGEST:  # a file system in memory would take it
+            raise LimitExceeded(
+                f"a volume of {size} bytes is larger than any storage",
+                hint=f"At most {_LARGEST} bytes.",
             )
         with self._pool(pool, f"create '{name}' in") as found:
             described = _pool(found)
