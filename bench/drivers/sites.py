@@ -193,27 +193,41 @@ def containerd_questions() -> Iterator[list[Question]]:
 def _containerd(hypervisor: Any, channel: Any, namespace: str) -> list[Question]:
     from hypersdk.drivers.containerd.api.services.containers.v1 import (  # noqa: PLC0415
         containers_pb2,
-        containers_pb2_grpc,
     )
-    from hypersdk.drivers.containerd.api.services.tasks.v1 import (  # noqa: PLC0415
-        tasks_pb2,
-        tasks_pb2_grpc,
-    )
+    from hypersdk.drivers.containerd.api.services.tasks.v1 import tasks_pb2  # noqa: PLC0415
 
-    containers: Any = containers_pb2_grpc.ContainersStub(channel)
-    tasks: Any = tasks_pb2_grpc.TasksStub(channel)
     told = {"metadata": (("containerd-namespace", namespace),)}
+
+    def raw(method: str, request: Any, answer: Any) -> Any:
+        return channel.unary_unary(
+            f"/containerd.services.{method}",
+            request_serializer=request.SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+
+    list_containers = raw(
+        "containers.v1.Containers/List",
+        containers_pb2.ListContainersRequest,
+        containers_pb2.ListContainersResponse,
+    )
+    list_tasks = raw("tasks.v1.Tasks/List", tasks_pb2.ListTasksRequest, tasks_pb2.ListTasksResponse)
+    get_container = raw(
+        "containers.v1.Containers/Get",
+        containers_pb2.GetContainerRequest,
+        containers_pb2.GetContainerResponse,
+    )
+    get_task = raw("tasks.v1.Tasks/Get", tasks_pb2.GetRequest, tasks_pb2.GetResponse)
 
     def raw_list() -> object:
         return (
-            containers.List(containers_pb2.ListContainersRequest(), **told),
-            tasks.List(tasks_pb2.ListTasksRequest(), **told),
+            list_containers(containers_pb2.ListContainersRequest(), **told),
+            list_tasks(tasks_pb2.ListTasksRequest(), **told),
         )
 
     def raw_status() -> object:
         return (
-            containers.Get(containers_pb2.GetContainerRequest(id="running-1"), **told),
-            tasks.Get(tasks_pb2.GetRequest(container_id="running-1"), **told),
+            get_container(containers_pb2.GetContainerRequest(id="running-1"), **told),
+            get_task(tasks_pb2.GetRequest(container_id="running-1"), **told),
         )
 
     one = partial(hypervisor.inventory.instance, "running-1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,31 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from hypersdk.drivers.containerd.address import Address
-from hypersdk.drivers.containerd.api.services.version.v1.version_pb2_grpc import (
-    VersionServicer,
-    add_VersionServicer_to_server,
-)
 from hypersdk.drivers.containerd.connection import Connection
 from hypersdk.drivers.containerd.errors import Gone, native
 from hypersdk.model import errors
+from tests.drivers.containerd.answering import answering
 
 Code = grpc.StatusCode
 
 
-class _Failing(VersionServicer):
+class _Failing:
     """Answers as it is told."""
 
     def __init__(self) -> None:
         self.code, self.words = Code.OK, ""
 
-    def Version(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+    def __call__(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(self.code, self.words)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[_Failing, Connection]]:
     servicer = _Failing()
-    with ThreadPoolExecutor(2) as pool:
-        server = grpc.server(pool)
-        add_VersionServicer_to_server(servicer, server)
-        server.add_insecure_port(f"unix://{tmp_path}/s")
-        server.start()
+    with answering(tmp_path / "s", servicer):
         connection = Connection(Address(f"{tmp_path}/s"))
         yield servicer, connection
         connection.close()
-        server.stop(None).wait()
 
 
 @pytest.mark.parametrize(

@@ -1,44 +1,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
 from hypersdk.drivers.containerd.api.services.version.v1.version_pb2 import VersionResponse
-from hypersdk.drivers.containerd.api.services.version.v1.version_pb2_grpc import (
-    VersionServicer,
-    add_VersionServicer_to_server,
-)
 from hypersdk.drivers.containerd.driver import connect
 from hypersdk.model.errors import HypervisorUnreachable, MissingRequirement, NotFound
+from tests.drivers.containerd.answering import answering
 from tests.drivers.containerd.lab import Lab
-
-
-class _Old(VersionServicer):
-    def Version(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        return VersionResponse(version="v1.5.18", revision="x")
-
-
-@contextmanager
-def _server(path: Path, add: Callable[[grpc.Server], object]) -> Iterator[None]:
-    with ThreadPoolExecutor(2) as pool:
-        server = grpc.server(pool)
-        add(server)
-        server.add_insecure_port(f"unix://{path}")
-        server.start()
-        yield
-        server.stop(None).wait()
 
 
 def test_an_old_one_is_refused(tmp_path: Path) -> None:
     with (
-        _server(tmp_path / "s", lambda server: add_VersionServicer_to_server(_Old(), server)),
+        answering(tmp_path / "s", lambda *_: VersionResponse(version="v1.5.18", revision="x")),
         pytest.raises(MissingRequirement, match=r"is containerd v1\.5\.18") as caught,
     ):
         connect(f"containerd://{tmp_path}/s")
@@ -47,7 +23,7 @@ def test_an_old_one_is_refused(tmp_path: Path) -> None:
 
 def test_another_grpc_server_is_not_containerd(tmp_path: Path) -> None:
     with (
-        _server(tmp_path / "s", lambda server: None),
+        answering(tmp_path / "s", None),
         pytest.raises(HypervisorUnreachable, match="is not containerd"),
     ):
         connect(f"containerd://{tmp_path}/s")

@@ -18,21 +18,8 @@ import grpc
 
 from hypersdk.datapath.cancel import WAIT_SLICE, CancelToken, token_in_force
 from hypersdk.drivers.containerd.address import Address
-from hypersdk.drivers.containerd.api.services.containers.v1.containers_pb2_grpc import (
-    ContainersStub,
-)
-from hypersdk.drivers.containerd.api.services.content.v1.content_pb2_grpc import ContentStub
-from hypersdk.drivers.containerd.api.services.diff.v1.diff_pb2_grpc import DiffStub
-from hypersdk.drivers.containerd.api.services.events.v1.events_pb2_grpc import EventsStub
-from hypersdk.drivers.containerd.api.services.images.v1.images_pb2_grpc import ImagesStub
-from hypersdk.drivers.containerd.api.services.introspection.v1.introspection_pb2_grpc import (
-    IntrospectionStub,
-)
-from hypersdk.drivers.containerd.api.services.leases.v1.leases_pb2_grpc import LeasesStub
-from hypersdk.drivers.containerd.api.services.snapshots.v1.snapshots_pb2_grpc import SnapshotsStub
-from hypersdk.drivers.containerd.api.services.tasks.v1.tasks_pb2_grpc import TasksStub
-from hypersdk.drivers.containerd.api.services.version.v1.version_pb2_grpc import VersionStub
 from hypersdk.drivers.containerd.errors import status
+from hypersdk.drivers.containerd.methods import method_of
 from hypersdk.model.errors import HypervisorDenied, HypervisorUnreachable, Interrupted
 
 #: Seconds until a call has failed that only asks.
@@ -41,19 +28,6 @@ READ_SECONDS = 30.0
 CHANGE_SECONDS = 600.0
 #: Bytes of one message; containerd sends up to 16 MiB, and lists of thousands are as large.
 _MESSAGE_MAX = 64 << 20
-#: Stubs by service; generated, so untyped.
-_SERVICES: dict[str, Any] = {
-    "containers": ContainersStub,
-    "content": ContentStub,
-    "diff": DiffStub,
-    "events": EventsStub,
-    "images": ImagesStub,
-    "introspection": IntrospectionStub,
-    "leases": LeasesStub,
-    "snapshots": SnapshotsStub,
-    "tasks": TasksStub,
-    "version": VersionStub,
-}
 
 
 class Connection:
@@ -184,8 +158,7 @@ class Connection:
     def _method(self, channel: grpc.Channel, name: str) -> Any:
         method = self._methods.get(name)
         if method is None or method[0] is not channel:
-            service, _, function = name.partition(".")
-            method = (channel, getattr(_SERVICES[service](channel), function))
+            method = (channel, method_of(channel, name))
             self._methods[name] = method
         return method[1]
 

@@ -1,1 +1,1 @@
-"""Stubs of containerd's API, made by scripts/protos from its .proto files; see NOTICE."""
+"""Messages of containerd's API, made by scripts/protos from its .proto files; see NOTICE."""
