@@ -82,8 +82,12 @@ def _mounts(folder: Path) -> list[str]:
 
 def _cgroups(name: str) -> list[Path]:
     """Of a namespace that is called like its daemon's folder; the inner ones first."""
-    found = Path("/sys/fs/cgroup").glob(f"**/{name}*")
-    inner = [path for top in found if top.is_dir() for path in (top, *top.rglob("*/"))]
+    # os.walk, unlike Path.glob, does not stop at what goes while it looks.
+    inner = [
+        Path(parent)
+        for parent, _, _ in os.walk("/sys/fs/cgroup")
+        if any(part.startswith(name) for part in Path(parent).parts)
+    ]
     return sorted(inner, key=lambda path: -len(path.parts))
 
 

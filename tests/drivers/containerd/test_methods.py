@@ -16,7 +16,7 @@ NAMED = sorted(
     {
         found
         for source in SOURCES.glob("*.py")
-        for found in re.findall(r'"([a-z]+\.[A-Z]\w+)"', source.read_text())
+        for found in re.findall(r'"((?!grpc\.)[a-z]+\.[A-Z]\w+)"', source.read_text())
     }
 )
 

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hypersdk.conformance.target import Expectations, Observation, Site
 from hypersdk.conformance.targets import busybox
+from hypersdk.conformance.targets.walking import paths_under
 from hypersdk.drivers.ports import Hypervisor
 from hypersdk.drivers.registry import connect
 from hypersdk.model.errors import HypervisorError, MissingRequirement
@@ -224,10 +225,11 @@ class ContainerdObserver:
         found |= {f"shim {line}" for line in _shims(ctr.socket, namespace)}
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         found |= {f"mount {line.split()[1]}" for line in mounts if f"/{namespace}/" in line}
-        for root in Path("/sys/fs/cgroup").glob("**/hypersdk"):
-            found |= {f"cgroup {path}" for path in root.glob(f"{namespace}-*")}
+        for path in paths_under(Path("/sys/fs/cgroup")):
+            if path.parent.name == "hypersdk" and path.name.startswith(f"{namespace}-"):
+                found.add(f"cgroup {path}")
         if self._folder.is_dir():
-            found |= {f"file {path}" for path in self._folder.rglob("*") if path.is_file()}
+            found |= {f"file {path}" for path in paths_under(self._folder) if path.is_file()}
             found |= {f"volume {path}" for path in self._folder.glob("volumes/*")}
         return frozenset(found)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 from hypersdk.conformance.target import Expectations, Observation, Site
+from hypersdk.conformance.targets.walking import paths_under
 from hypersdk.drivers.ports import Hypervisor
 from hypersdk.drivers.registry import connect
 from hypersdk.model.errors import HypervisorError, InvalidInput, InvalidState, MissingRequirement
@@ -287,7 +288,7 @@ class LibvirtObserver:
             )
             for name in self._virsh.names(listing)
         }
-        found.update(f"file {path}" for path in self._folder.rglob("*"))
+        found.update(f"file {path}" for path in paths_under(self._folder))
         found.update(f"process {words[0]} of {name}" for words, name in self._processes().values())
         return frozenset(found)
 

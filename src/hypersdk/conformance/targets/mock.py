@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from hypersdk.conformance.target import Expectations, Observation, Site
+from hypersdk.conformance.targets.walking import paths_under
 from hypersdk.drivers.mock.driver import MockHypervisor, connect
 from hypersdk.drivers.mock.lifecycle import DEAF
 from hypersdk.drivers.ports import Hypervisor
@@ -123,7 +124,7 @@ class MockObserver:
         """Every file and folder that belongs to an instance, and drafts and kept disks."""
         return frozenset(
             f"{'folder' if path.is_dir() else 'file'} {path.relative_to(self._root)}"
-            for path in self._root.rglob("*")
+            for path in paths_under(self._root)
             if path.parent != self._root or (path.is_dir() and path.name not in _SHARED)
         )
 

@@ -23,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from hypersdk.conformance.target import Expectations, Observation, Site
+from hypersdk.conformance.targets.walking import paths_under
 from hypersdk.drivers.ports import Hypervisor
 from hypersdk.drivers.registry import connect
 from hypersdk.model.errors import HypervisorError, InvalidInput, InvalidState, MissingRequirement
@@ -247,7 +248,7 @@ class QmpObserver:
     def resources(self) -> frozenset[str]:
         found = {f"process {_after(words, '-uuid')}" for _, words in self._backend.processes()}
         for folder in (self._backend.root, self._folder):
-            for path in folder.rglob("*"):
+            for path in paths_under(folder):
                 if path.name not in _OWN and not path.name.startswith("."):
                     found.add(f"file {path}")
         return frozenset(found)
