@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hypersdk.datapath import qemutools
+from hypersdk.datapath.direct import possible
 from hypersdk.model.errors import DataPathError, EndpointTimeout, ImageRefused
 
 T = TypeVar("T")
@@ -81,6 +82,8 @@ class ImageServer:
 
     def _started(self, node: str, writable: bool, bitmap: str | None) -> subprocess.Popen[bytes]:
         mode = ["--discard=unmap"] if writable else ["--read-only"]
+        if writable and possible(self._image):
+            mode.append("--cache=none")
         if bitmap is not None:
             mode.append(f"--bitmap={bitmap}")
         command = [qemutools.need("qemu-nbd"), "--shared=0", *mode, node]

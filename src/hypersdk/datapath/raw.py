@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from hypersdk.datapath.direct import PastCache
 from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.handle import Handle, Shared, check_range
 from hypersdk.datapath.publish import check_target, partial_name, publish
@@ -88,7 +89,11 @@ class _Target:
     overwrite: bool = False
     temporary: Path | None = None
 
+    def __post_init__(self) -> None:
+        self.past_cache = PastCache(self.descriptor)
+
     def give_back(self) -> None:
+        self.past_cache.close()
         os.close(self.descriptor)
         if self.temporary is not None:
             self.temporary.unlink(missing_ok=True)
@@ -153,10 +158,11 @@ class RawSink(Handle):
 
     def write(self, offset: int, data: memoryview) -> None:
         check_range(self._size, offset, len(data), str(self.path))
+        target = self._shared.value
         try:
-            count = os.pwrite(self._shared.value.descriptor, data, offset)
+            count = target.past_cache.write(data, offset)
             while count < len(data):
-                count += os.pwrite(self._shared.value.descriptor, data[count:], offset + count)
+                count += os.pwrite(target.descriptor, data[count:], offset + count)
         except OSError as error:
             raise from_os(error, self.path, "write") from error
 

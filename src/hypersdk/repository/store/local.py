@@ -17,6 +17,7 @@ import stat as filemode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from hypersdk.datapath.direct import PastCache
 from hypersdk.model.errors import (
     HyperSDKError,
     ObjectExists,
@@ -326,8 +327,14 @@ def _make_folders(folder: str) -> list[str]:
 
 
 def _write_all(descriptor: int, view: memoryview) -> None:
-    while view:
-        view = view[os.write(descriptor, view) :]
+    """A new file. Packs go past the cache: nobody reads them again soon."""
+    past_cache = PastCache(descriptor)
+    try:
+        done = past_cache.write(view, 0)
+    finally:
+        past_cache.close()
+    while done < len(view):
+        done += os.pwrite(descriptor, view[done:], done)
 
 
 def _info(key: str, status: os.stat_result) -> ObjectInfo:
