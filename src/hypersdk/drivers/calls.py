@@ -34,7 +34,7 @@ class Effect(Enum):
 _READS = frozenset({
     "hypervisor.connect",
     "host.info",
-    "inventory.instances", "inventory.instance",
+    "inventory.instances", "inventory.instance", "details.details",
     "events.follow",
     "snapshots.snapshots",
     "checkpoints.checkpoints", "checkpoints.bitmaps",

@@ -33,7 +33,8 @@ class DiskView(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it is read in full, or by which record the changes are known. For a person."""
+        """Why it is read in full, or by which record the changes are known, and the way it is read
+        where there are several. For a person."""
         ...
 
     def open(self, *, full: bool = False) -> BlockSource:
@@ -213,7 +214,12 @@ class Building(AbstractContextManager["Building"], Protocol):
 
 
 class Provisioning(Protocol):
-    """Bring instances into being from what a restore point holds."""
+    """Bring instances into being from what a restore point or a package holds."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of definitions it builds from: ``libvirt-xml``, ``ovf`` … (`Definition.kind`)."""
+        ...
 
     def build(
         self, definition: Definition, disks: Sequence[Disk], placement: Placement

@@ -30,6 +30,7 @@ from typing import Protocol, runtime_checkable
 from hypersdk.drivers.containerports import Archives, Execution, Images, Logs
 from hypersdk.drivers.diskports import Checkpoints, Disks, Leftovers, Provisioning
 from hypersdk.model.capabilities import Capability, Grade, Limit
+from hypersdk.model.details import InstanceDetails
 from hypersdk.model.hosts import HostInfo
 from hypersdk.model.instances import Disk, Instance, InstanceEvent
 from hypersdk.model.machines import Display, GuestInfo, InstanceMetrics, Snapshot
@@ -65,6 +66,15 @@ class Inventory(Protocol):
 
     def instance(self, name: str) -> Instance:
         """The instance of this name or id. Raises InstanceNotFound."""
+        ...
+
+
+class Details(Protocol):
+    """More of one instance than a listing tells."""
+
+    def details(self, name: str) -> InstanceDetails:
+        """All that is known of it and of its surroundings, observed now. Takes longer than
+        ``Inventory.instance``. Raises InstanceNotFound."""
         ...
 
 
@@ -354,6 +364,9 @@ class Hypervisor(Protocol):
     def inventory(self) -> Inventory | None: ...
 
     @property
+    def details(self) -> Details | None: ...
+
+    @property
     def lifecycle(self) -> Lifecycle | None: ...
 
     @property
@@ -417,6 +430,7 @@ class Hypervisor(Protocol):
 PARTS = (
     "host",
     "inventory",
+    "details",
     "events",
     "lifecycle",
     "clones",

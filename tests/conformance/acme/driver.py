@@ -42,9 +42,9 @@ def connect(url: str) -> Acme:
 class Acme:
     """One folder."""
 
-    host = events = clones = snapshots = disks = checkpoints = provisioning = leftovers = None
-    metrics = console = guest_agent = hotplug = live_migration = storage = networks = None
-    execution = logs = images = archives = None
+    host = details = events = clones = snapshots = disks = checkpoints = None
+    provisioning = leftovers = metrics = console = guest_agent = hotplug = None
+    live_migration = storage = networks = execution = logs = images = archives = None
 
     def __init__(self, folder: Path) -> None:
         self.url = f"acme://{folder}"

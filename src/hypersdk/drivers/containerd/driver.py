@@ -32,6 +32,7 @@ class ContainerdHypervisor:
     """One namespace of one containerd."""
 
     # Of machines, or of engines that make networks and volumes.
+    details: None = None
     disks: None = None
     checkpoints: None = None
     provisioning: None = None

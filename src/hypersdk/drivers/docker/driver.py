@@ -30,6 +30,7 @@ class DockerHypervisor:
     """One engine. May be used by any number of threads."""
 
     # What containers have not: block devices, screens, agents; and what the engine does not do.
+    details: None = None
     checkpoints: None = None
     clones: None = None
     console: None = None

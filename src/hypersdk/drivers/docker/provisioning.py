@@ -21,7 +21,7 @@ from hypersdk.datapath.ports import BlockSink
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.docker import marks, remake, volumes
 from hypersdk.drivers.docker.connection import Connection, Json
-from hypersdk.drivers.docker.definition import saved
+from hypersdk.drivers.docker.definition import KIND, saved
 from hypersdk.drivers.docker.errors import native
 from hypersdk.drivers.docker.images import import_filesystem, send_archive
 from hypersdk.drivers.docker.lifecycle import kill, remove, remove_container
@@ -67,6 +67,8 @@ class _Plan:
 
 class DockerProvisioning:
     """The ``provisioning`` part."""
+
+    kinds = frozenset({KIND})
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -72,6 +72,7 @@ class LibvirtHypervisor:
     storage: LibvirtStorage | None = None
     networks: LibvirtNetworks | None = None
     # Of containers only.
+    details: None = None
     execution: None = None
     logs: None = None
     images: None = None

@@ -21,6 +21,7 @@ from hypersdk.drivers.libvirt import adjusting
 from hypersdk.drivers.libvirt.adjusting import SavedDomain
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.errors import native
+from hypersdk.drivers.libvirt.guestfiles import DEFINITION_KIND
 from hypersdk.drivers.libvirt.inventory import described
 from hypersdk.drivers.libvirt.marks import mark, marks
 from hypersdk.drivers.libvirt.translate import parsed
@@ -53,6 +54,8 @@ class Place:
 
 class LibvirtProvisioning:
     """Define domains on this host."""
+
+    kinds = frozenset({DEFINITION_KIND})
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

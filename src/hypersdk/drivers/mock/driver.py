@@ -30,6 +30,7 @@ from hypersdk.drivers.mock.config import Config
 from hypersdk.drivers.mock.configfile import configured
 from hypersdk.drivers.mock.console import MockConsole, pressed
 from hypersdk.drivers.mock.definition import MockDefinition, MockDisk
+from hypersdk.drivers.mock.details import MockDetails
 from hypersdk.drivers.mock.disks import MockDisks
 from hypersdk.drivers.mock.events import MockEvents
 from hypersdk.drivers.mock.failing import Failing
@@ -97,6 +98,7 @@ class MockHypervisor:
         root = self._root
         self.host = MockHost(root)
         self.inventory = MockInventory(root)
+        self.details = MockDetails(root)
         self.events = MockEvents(root)
         self.lifecycle = MockLifecycle(root)
         self.clones = MockClones(root)

@@ -35,6 +35,8 @@ from hypersdk.model.instances import Definition, Disk, Instance, InstanceState, 
 class MockProvisioning:
     """Disks come into the folder of their instance, as new ones: their next backup reads all."""
 
+    kinds = frozenset({DEFINITION_KIND})
+
     def __init__(self, root: Root) -> None:
         self._root = root
 

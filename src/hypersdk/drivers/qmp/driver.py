@@ -50,6 +50,7 @@ class QmpHypervisor:
     """One folder. Parts that QEMU alone does not have are None."""
 
     # Of containers only.
+    details: None = None
     execution: None = None
     logs: None = None
     images: None = None

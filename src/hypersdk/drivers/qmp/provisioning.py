@@ -30,6 +30,8 @@ from hypersdk.model.instances import Definition, Disk, Instance, InstanceState, 
 class QmpProvisioning:
     """Disks come into the folder of their instance, or into the one that the placement names."""
 
+    kinds = frozenset({DEFINITION_KIND})
+
     def __init__(self, root: Root, power: Power) -> None:
         self._root = root
         self._power = power
