@@ -13,6 +13,7 @@ from hypersdk.cli.demo import demo
 from hypersdk.cli.doctor import doctor
 from hypersdk.cli.failures import report
 from hypersdk.cli.fleet import fleet
+from hypersdk.cli.lab import lab
 from hypersdk.cli.program import run_program
 from hypersdk.cli.repo import repo
 from hypersdk.cli.restore import restore
@@ -31,7 +32,7 @@ def hypersdk() -> None:
     """
 
 
-for _command in (backup, restore, verify, repo, fleet, doctor, demo, conform):
+for _command in (backup, restore, verify, repo, fleet, doctor, demo, lab, conform):
     hypersdk.add_command(_command)
 
 

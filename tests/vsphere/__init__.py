@@ -1,0 +1,1 @@
+"""Tests against the vSphere lab: a simulated vCenter whose disks have real bytes."""
