@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hypersdk.datapath import direct
-from hypersdk.datapath.direct import BLOCK, LEAST, PastCache
+from hypersdk.datapath.direct import BLOCK, BUFFER, LEAST, PastCache, PastCacheFile
 from hypersdk.model.units import MIB
 
 
@@ -81,3 +82,34 @@ def test_what_cannot_goes_the_usual_way() -> None:
 def test_a_file_system_that_cannot(tmp_path: Path) -> None:
     assert not direct.possible(Path("/proc/nothing"))
     assert not direct.possible(tmp_path / "missing" / "file")
+
+
+def test_a_file_below_a_buffer(tmp_path: Path) -> None:
+    """Small and large writes, a step back, reading, and an end within a block."""
+    path = tmp_path / "file"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    data = content(9 * MIB + 77)
+    with io.BufferedRandom(PastCacheFile(descriptor), BUFFER) as file:
+        file.write(bytes(1000))
+        for at in range(0, 5 * MIB, 70_000):
+            file.write(data[at : min(at + 70_000, 5 * MIB)])
+        file.write(data[5 * MIB :])
+        end = file.tell()
+        file.seek(0)
+        file.write(b"b" * 1000)
+        assert file.read(8) == data[:8]
+        file.seek(end)
+        file.write(b"the end")
+        file.flush()
+        assert file.truncate(end + 3) == end + 3
+    assert path.read_bytes() == b"b" * 1000 + data + b"the"
+
+
+def test_a_full_device(tmp_path: Path) -> None:
+    """What cannot be written is said, not lost."""
+    descriptor = os.open("/dev/full", os.O_RDWR)
+    file = PastCacheFile(descriptor)
+    with pytest.raises(OSError, match="No space left"):
+        file.write(bytes(MIB))
+    file.close()
+    file.close()

@@ -250,3 +250,19 @@ def test_short_reads_are_no_ends() -> None:
     sink = MemorySink(source.size)
     copy(source, sink)
     assert sink.content == CONTENT
+
+
+def test_a_record_is_the_stream_byte_by_byte() -> None:
+    source, kept = StreamVmdkSource(io.BytesIO(WHOLE)), io.BytesIO()
+    source.record(kept)
+    sink = MemorySink(source.size)
+    copy(source, sink)
+    assert kept.getvalue() == WHOLE
+    assert sink.content == CONTENT
+
+
+def test_a_record_begins_before_the_walk() -> None:
+    source = StreamVmdkSource(io.BytesIO(WHOLE))
+    next(iter(source.extents()))
+    with pytest.raises(DataPathError, match="cannot be recorded"):
+        source.record(io.BytesIO())

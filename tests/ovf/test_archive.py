@@ -180,3 +180,46 @@ def test_changed_archives_give_files_or_an_error(at: int, noise: bytes) -> None:
     content[at : at + len(noise)] = noise
     with contextlib.suppress(ImageRefused, Damaged, InvalidInput):
         read(bytes(content))
+
+
+def test_an_archive_is_gone_on_with_where_an_earlier_writer_ended(tmp_path: Path) -> None:
+    path, (first, second) = tmp_path / "web.ova", DISKS.items()
+    with path.open("w+b") as file:
+        ova = OvaWriter(file, "web", list(DISKS))
+        with ova.member(first[0]) as output:
+            output.write(first[1])
+        done = ova.written(first[0])
+        file.write(b"rest of a member that was not finished" * 100)
+    with path.open("r+b") as file:
+        ova = OvaWriter(file, "web", list(DISKS), written=[done])
+        with ova.member(second[0]) as output:
+            output.write(second[1])
+        ova.finish(descriptor)
+    found = read(path.read_bytes())
+    assert {name: found[name] for name in DISKS} == DISKS
+
+
+def test_an_archive_that_is_shorter_than_what_was_written_is_not_gone_on_with() -> None:
+    with pytest.raises(InvalidInput, match="shorter"):
+        OvaWriter(io.BytesIO(), "web", list(DISKS), written=[(70_000, "0" * 64)])
+
+
+def test_a_member_that_failed_is_written_anew() -> None:
+    file = io.BytesIO()
+    ova = OvaWriter(file, "web", list(DISKS))
+    name = next(iter(DISKS))
+    with contextlib.suppress(RuntimeError), ova.member(name) as output:
+        output.write(b"half of it")
+        raise RuntimeError
+    for each, content in DISKS.items():
+        with ova.member(each) as output:
+            output.write(content)
+    ova.finish(descriptor)
+    found = read(file.getvalue())
+    assert {each: found[each] for each in DISKS} == DISKS
+
+
+def test_two_manifests_are_refused() -> None:
+    hostile = packed(plain("a.mf", b"SHA1(x)= " + b"0" * 40 + b"\n"), plain("b.mf", b""))
+    with pytest.raises(ImageRefused):
+        read(hostile)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import mmap
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 #: Bytes. Of all devices in use; those with blocks of 512 bytes take it as well.
 BLOCK = 4096
@@ -24,6 +26,9 @@ BLOCK = 4096
 LEAST = 128 << 10
 #: Bytes written at once from memory that had to be copied into whole pages.
 _STEP = 1 << 20
+
+#: Bytes of a buffer above a `PastCacheFile`: whole blocks, and worth the way to the device.
+BUFFER = 4 << 20
 
 _rooms = threading.local()
 
@@ -67,6 +72,61 @@ class PastCache:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class PastCacheFile(io.RawIOBase):
+    """An open file whose large writes go past the cache, below one of Python's buffers::
+
+        file = io.BufferedWriter(PastCacheFile(descriptor), BUFFER)
+
+    Owns the descriptor. Raises OSError.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._past_cache = PastCache(descriptor)
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        length = self.tell() if size is None else size
+        os.ftruncate(self._descriptor, length)
+        return length
+
+    def readinto(self, buffer: Any) -> int:
+        return os.readv(self._descriptor, [buffer])
+
+    def write(self, data: Any) -> int:
+        """As much of it as suits; the buffer above brings the rest again."""
+        view = memoryview(data).cast("B")
+        at = self.tell()
+        if rest := -at % BLOCK:  # up to the next whole block
+            return os.write(self._descriptor, view[:rest])
+        count = self._past_cache.write(view, at)
+        if not count:
+            return os.write(self._descriptor, view)
+        os.lseek(self._descriptor, at + count, os.SEEK_SET)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._past_cache.close()
+            os.close(self._descriptor)
+        super().close()
 
 
 def possible(path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Self
 from hypersdk.datapath import imageinspect, qemutools
 from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.handle import Shared
-from hypersdk.datapath.imageinspect import ImageInfo, inspect, spelled
+from hypersdk.datapath.imageinspect import ImageInfo, inspect, packed, spelled
 from hypersdk.datapath.nbd import NbdSink, NbdSource
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.datapath.publish import check_target, partial_name, publish
@@ -24,8 +24,14 @@ from hypersdk.datapath.raw import RawSink, RawSource
 from hypersdk.datapath.wrapping import WrappedSink, WrappedSource
 from hypersdk.model.errors import DataPathError, InvalidInput
 
-#: Formats that can be written.
-TARGET_FORMATS = ("raw", "qcow2", "vmdk", "vhdx", "vdi")
+#: Formats that can be written, in QEMU's words: ``vpc`` is what others call VHD.
+TARGET_FORMATS = ("raw", "qcow2", "vmdk", "vhdx", "vdi", "vpc")
+#: Options of new images. A VHD keeps the exact size instead of one that has a geometry.
+_OPTIONS = {"vpc": ("subformat=dynamic", "force_size=on")}
+#: How clusters of a qcow2 image can be packed, in QEMU's words. It has no levels.
+PACKINGS = ("zlib", "zstd")
+#: Bytes of a cluster of a qcow2 image; a packed one is written whole, and once.
+_CLUSTER = 64 << 10
 #: Bytes per entry of the map of what was written to a new image.
 _BLOCK = 1 << 20
 
@@ -83,27 +89,38 @@ class ImageSource(WrappedSource):
 
 
 def create_image(
-    path: str | os.PathLike[str], size: int, format: str = "raw", overwrite: bool = False
+    path: str | os.PathLike[str],
+    size: int,
+    format: str = "raw",
+    overwrite: bool = False,
+    *,
+    packing: str = "",
 ) -> RawSink | ImageSink:
     """Start a new image for a disk of ``size`` bytes; it gets its name in ``commit()``.
 
     A format may round the disk up to its sectors: ``sink.size - size`` tells, and the bytes added
-    read as zero. Raises AlreadyExists, InvalidInput, DataPathError, MissingRequirement.
+    read as zero. ``packing``: one of `PACKINGS`, for qcow2; each area is then written once.
+    Raises AlreadyExists, InvalidInput, DataPathError, MissingRequirement.
     """
     if format not in TARGET_FORMATS:
         raise InvalidInput(
             f"'{format}' is not a format that can be written",
             hint=f"Use one of {', '.join(TARGET_FORMATS)}.",
         )
+    if packing and (format != "qcow2" or packing not in PACKINGS):
+        raise InvalidInput(
+            f"a {format} image cannot be packed with {packing}",
+            hint=f"qcow2 images can be, with {' or '.join(PACKINGS)}.",
+        )
     if format == "raw":
         return RawSink.create(path, size, overwrite)
-    return ImageSink(Path(path), size, format, overwrite)
+    return ImageSink(Path(path), size, format, overwrite, packing)
 
 
 class _NewImage:
     """The unfinished image: its temporary folder, its process, and which blocks were written."""
 
-    def __init__(self, target: Path, size: int, format: str, overwrite: bool) -> None:
+    def __init__(self, target: Path, size: int, format: str, overwrite: bool, packing: str) -> None:
         self.target = target
         self.overwrite = overwrite
         check_target(target, overwrite)
@@ -115,27 +132,37 @@ class _NewImage:
             self.folder.mkdir(mode=0o700)
         except OSError as error:
             raise from_os(error, target, "create") from error
+        # The filter that packs takes only whole clusters; what was added goes in the end.
+        self.excess = -size % _CLUSTER if packing else 0
         try:
-            self.info = self._created(size, format)
-            self.server = ImageServer(spelled(self.info), target, writable=True)
+            self.info = self._created(size + self.excess, format, packing)
+            node = packed(self.info) if packing else spelled(self.info)
+            self.server = ImageServer(node, target, writable=True)
         except BaseException:
             self._tidy()
             raise
         self.written = bytearray(-(-self.info.size // _BLOCK))
 
-    def _created(self, size: int, format: str) -> ImageInfo:
-        command = ["qemu-img", "create", "-q", "-f", format, str(self.file), str(size)]
-        done = qemutools.run(command, subject=str(self.target))
+    def _created(self, size: int, format: str, packing: str) -> ImageInfo:
+        chosen = [f"compression_type={packing}"] if packing else _OPTIONS.get(format, ())
+        options = [part for option in chosen for part in ("-o", option)]
+        self._run("create", "-q", "-f", format, *options, str(self.file), str(size))
+        self.file.chmod(0o600)
+        return inspect(self.file, format)
+
+    def _run(self, *arguments: str) -> None:
+        done = qemutools.run(["qemu-img", *arguments], subject=str(self.target))
         if done.status != 0:
             reason = done.complaint.replace(str(self.file), str(self.target))
             raise DataPathError(f"cannot create {self.target}: {reason}")
-        self.file.chmod(0o600)
-        return inspect(self.file, format)
 
     def finish(self) -> None:
         """After the last client has left: wait, check, make durable, give the final name."""
         self.server.end()
         self.server.kill()  # removes what is left of it
+        if self.excess:
+            size = self.info.size - self.excess
+            self._run("resize", "-q", "-f", "qcow2", "--shrink", str(self.file), str(size))
         imageinspect.check(self.info)
         with RawSink.open_existing(self.file) as file:
             file.flush()
@@ -193,8 +220,10 @@ class ExistingImage(WrappedSink):
 class ImageSink(WrappedSink):
     """A new image that is being written through qemu-nbd."""
 
-    def __init__(self, path: Path, size: int, format: str, overwrite: bool = False) -> None:
-        image = _NewImage(path, size, format, overwrite)
+    def __init__(
+        self, path: Path, size: int, format: str, overwrite: bool = False, packing: str = ""
+    ) -> None:
+        image = _NewImage(path, size, format, overwrite, packing)
         try:
             super().__init__(image.server.connected(lambda uri: NbdSink(uri, name=str(path))))
         except BaseException:
@@ -202,7 +231,13 @@ class ImageSink(WrappedSink):
             raise
         self._image = image
         self._shared = Shared(image, _NewImage.discard)
+        self._granularity = _CLUSTER if packing else self.inner.granularity
         self._closed = False
+
+    @property
+    def granularity(self) -> int:
+        """Packed clusters are written whole."""
+        return self._granularity
 
     @property
     def path(self) -> Path:

@@ -99,6 +99,11 @@ def spelled(info: ImageInfo) -> str:
     return _spelled(info.node())
 
 
+def packed(info: ImageInfo) -> str:
+    """The node as a file name, with a filter above it that packs what is written."""
+    return _spelled({"driver": "compress", "file": info.node()})
+
+
 def spelled_alone(path: Path, format: str) -> str:
     """One image without its backing files, as a file name that qemu programs take."""
     return _spelled(ImageInfo(path, format, 0).node(alone=True))

@@ -67,6 +67,12 @@ class Stream(Protocol):
         ...
 
 
+class Record(Protocol):
+    """Where a copy of a stream goes."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StreamHeader:
     """What the first sectors say. Bytes."""
@@ -118,6 +124,9 @@ class ExactStream:
         self.name = name
         #: Bytes taken so far.
         self.position = 0
+        self._record: Record | None = None
+        #: What was taken before it is known whether it is recorded: the header.
+        self._taken: list[bytes] | None = []
 
     def take(self, count: int, what: str) -> bytes:
         """Exactly ``count`` bytes. Raises ImageRefused when the stream ends before."""
@@ -135,7 +144,23 @@ class ExactStream:
                 f"{self.name} ends after {self.position} bytes, within {what}",
                 hint="It was cut on its way: fetch it again.",
             )
+        if self._record is not None:
+            self._record.write(data)
+        elif self._taken is not None:
+            self._taken.append(data)
         return data
+
+    def record(self, output: Record) -> None:
+        """Write all that was taken so far and all that is going to be taken to ``output``."""
+        if self._taken is None:
+            raise DataPathError(f"{self.name} was walked already and cannot be recorded any more")
+        for data in self._taken:
+            output.write(data)
+        self._taken, self._record = None, output
+
+    def forget(self) -> None:
+        """Nobody is going to record it: what was kept for that goes."""
+        self._taken = None
 
     def skip(self, count: int, what: str) -> None:
         """Take and forget."""
@@ -167,6 +192,11 @@ class StreamVmdkSource(Handle):
     def finished(self) -> bool:
         """True once the marker of the end was read and everything before it was right."""
         return self._pass.finished
+
+    def record(self, output: Record) -> None:
+        """Write every byte of the stream, its header included, to ``output`` as it is walked: a
+        copy of what was packed elsewhere costs no packing. Before ``extents()`` only."""
+        self._pass.record(output)
 
     def extents(self, start: int = 0, length: int | None = None) -> Iterator[Extent]:
         length = self.size - start if length is None else length
@@ -201,9 +231,13 @@ class _Pass:
         #: Grains before this number were described.
         self._described = 0
 
+    def record(self, output: Record) -> None:
+        self._stream.record(output)
+
     def walk(self) -> Iterator[Extent]:
         if not self._begun.acquire(blocking=False):
             raise DataPathError(f"{self.name} can be read only once, from its beginning")
+        self._stream.forget()
         size, grain = self.header.capacity, self.header.grain
         at = 0
         for number, content in self._grains():

@@ -9,6 +9,7 @@ is written twice. Members of 8 GiB and more get their size in base 256, which GN
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import time
 from collections.abc import Callable, Sequence
@@ -38,9 +39,17 @@ class OvaWriter:
     """
 
     def __init__(
-        self, file: BinaryIO, name: str, files: Sequence[str], *, room: int = 1 << 16
+        self,
+        file: BinaryIO,
+        name: str,
+        files: Sequence[str],
+        *,
+        room: int = 1 << 16,
+        written: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """``room``: bytes reserved for the descriptor, which is filled up with spaces."""
+        """``room``: bytes reserved for the descriptor, which is filled up with spaces.
+        ``written``: size and sha256 of the first of the files, which an earlier writer with the
+        same names and room has put into ``file`` already; what comes behind them goes."""
         self._descriptor, self._manifest = f"{name}.ovf", f"{name}.mf"
         for each in (self._descriptor, self._manifest, *files):
             checked_name(each)
@@ -51,7 +60,22 @@ class OvaWriter:
         self._digests: dict[str, str] = {}
         lines = manifest.written(dict.fromkeys((self._descriptor, *files), "0" * 64))
         self._manifest_room = len(lines.encode())
-        file.write(bytes(2 * BLOCK + padded(room) + padded(self._manifest_room)))
+        begin = 2 * BLOCK + padded(room) + padded(self._manifest_room)
+        if not written:
+            file.write(bytes(begin))
+            return
+        for each, (size, digest) in zip(files, written, strict=False):
+            self._written(each, size, digest)
+            begin += BLOCK + padded(size)
+        if file.seek(0, os.SEEK_END) < begin:
+            raise InvalidInput("the archive is shorter than what was written to it")
+        file.seek(begin)
+        file.truncate()
+
+    @property
+    def position(self) -> int:
+        """Where the next file's header is going to be."""
+        return self._file.tell()
 
     def member(self, name: str) -> OvaMember:
         """The next announced file, to be written from front to back."""
@@ -59,6 +83,10 @@ class OvaWriter:
         if name != expected:
             raise InvalidInput(f"'{expected}' has to be written before '{name}'")
         return OvaMember(self._file, name, self._written)
+
+    def written(self, name: str) -> tuple[int, str]:
+        """Size and sha256 of a file that is complete."""
+        return self._sizes[name], self._digests[name]
 
     def _written(self, name: str, size: int, digest: str) -> None:
         self._sizes[name] = size
@@ -112,7 +140,9 @@ class OvaMember:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is not None:
+        if error is not None:  # it may be written anew
+            self._file.seek(self._begin)
+            self._file.truncate()
             return
         self._file.write(bytes(-self._size % BLOCK))
         end = self._file.tell()
@@ -124,8 +154,8 @@ class OvaMember:
 
 def checked_name(name: str) -> str:
     """Raises ImageRefused for what is no plain name of a file."""
-    hostile = name in {"", ".", ".."} or any(letter in name for letter in "/\\\0\r\n")
-    if hostile or len(name.encode("utf-8", "surrogateescape")) > _LONGEST:
+    hostile = name in {"", ".", ".."} or not name.isprintable() or "/" in name or "\\" in name
+    if hostile or len(name.encode()) > _LONGEST:
         raise ImageRefused(f"an OVA cannot have a file called {name[:120]!r}")
     return name
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from hypersdk.model.errors import Damaged, InvalidInput
 
@@ -35,6 +37,17 @@ def read(text: str) -> dict[str, tuple[str, str]]:
             raise InvalidInput(f"the manifest names {match['name']} twice")
         found[match["name"]] = (algorithm, match["digest"].lower())
     return found
+
+
+def sha1_of(path: Path) -> str:
+    """In hex. Older products write no other digests; it finds accidents, not attacks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+
+
+def of_bytes(algorithm: str, content: bytes) -> str:
+    """In hex."""
+    return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
 
 
 def compare(name: str, algorithm: str, expected: str, found: str) -> None:

@@ -7,27 +7,21 @@ found by their local names: producers disagree about namespaces.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from hypersdk.model.errors import InvalidInput
+from hypersdk.ovf import parsing
 from hypersdk.ovf.machine import OvfDisk, OvfMachine, OvfNic
+from hypersdk.ovf.parsing import LARGEST, amount, number, parse_xml
 
-#: Bytes. vCenter's longest descriptors have some hundred KiB.
-MOST = 16 << 20
+#: Bytes of a descriptor.
+MOST = parsing.MOST
 #: Of disks, NICs and files each: a descriptor with more is an attack.
 _MOST_ITEMS = 4096
 
 PROCESSOR, MEMORY, IDE, SCSI, NIC, CD, DISK, OTHER_STORAGE, NVME = 3, 4, 5, 6, 10, 15, 17, 20, 35
 _CONTROLLERS = {IDE: "ide", SCSI: "scsi", OTHER_STORAGE: "sata"}
-_POWER = re.compile(r"(?P<base>\d+)\s*\^\s*(?P<power>\d+)")
-_WORDS = {"byte": 1, "bytes": 1, "kilobyte": 1 << 10, "kilobytes": 1 << 10, "kb": 1 << 10,
-          "megabyte": 1 << 20, "megabytes": 1 << 20, "mb": 1 << 20,
-          "gigabyte": 1 << 30, "gigabytes": 1 << 30, "gb": 1 << 30}  # fmt: skip
 
 
 def read_ovf(content: bytes) -> OvfMachine:
@@ -36,14 +30,9 @@ def read_ovf(content: bytes) -> OvfMachine:
     Raises InvalidInput for XML that is none or hostile, for several virtual systems, and for
     references that lead nowhere.
     """
-    if len(content) > MOST:
-        raise InvalidInput(f"an OVF descriptor of {len(content)} bytes is not plausible")
-    try:
-        envelope = fromstring(content, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise InvalidInput(f"this is no OVF descriptor: {error}") from error
+    envelope = parse_xml(content)
     if _local(envelope) != "Envelope":
-        raise InvalidInput(f"this is no OVF descriptor but a document <{_local(envelope)}>")
+        raise InvalidInput(f"this is no OVF descriptor but a document <{_local(envelope)[:80]}>")
     return _Reader(envelope).machine()
 
 
@@ -80,7 +69,7 @@ class _Reader:
             nics=tuple(self._nics()),
             firmware=firmware,
             secure_boot=secure,
-            os_id=_number(_attribute(os_section, "id"), 1) if os_section is not None else 1,
+            os_id=number(_attribute(os_section, "id"), 1) if os_section is not None else 1,
             os_type=_attribute(os_section, "osType") if os_section is not None else "",
             hardware=_hardware_version(system),
             description=_text(next(_children(system, "AnnotationSection"), None), "Annotation"),
@@ -92,17 +81,21 @@ class _Reader:
         )
 
     def _of(self, kind: int) -> list[Mapping[str, str]]:
-        return [item for item in self._items if _number(item.get("ResourceType", ""), -1) == kind]
+        return [item for item in self._items if number(item.get("ResourceType", ""), -1) == kind]
 
     def _amount(self, kind: int, *, default: int) -> int:
-        found = sum(_number(item.get("VirtualQuantity", ""), 0) for item in self._of(kind))
+        found = sum(number(item.get("VirtualQuantity", ""), 0) for item in self._of(kind))
+        if found > _MOST_ITEMS:
+            raise InvalidInput(f"the OVF descriptor claims {found} processors")
         return found or default
 
     def _memory(self) -> int:
         total = 0
         for item in self._of(MEMORY):
             unit = item.get("AllocationUnits", "byte * 2^20")
-            total += _number(item.get("VirtualQuantity", ""), 0) * _unit(unit)
+            total += amount(item.get("VirtualQuantity", "") or "0", unit, "the memory")
+        if total > LARGEST:
+            raise InvalidInput(f"the OVF descriptor claims {total} bytes of memory")
         return total
 
     def _disks(self) -> Iterator[OvfDisk]:
@@ -114,7 +107,7 @@ class _Reader:
             disk = described.get(identity)
             if disk is None:
                 raise InvalidInput(
-                    f"the OVF descriptor has a disk '{resource}' that its DiskSection lacks"
+                    f"the OVF descriptor has a disk '{resource[:80]}' that its DiskSection lacks"
                 )
             yield self._disk(identity, disk, item)
 
@@ -122,42 +115,42 @@ class _Reader:
         reference = _attribute(disk, "fileRef")
         file = self._files.get(reference)
         if reference and file is None:
-            raise InvalidInput(f"disk '{identity}' refers to an unlisted file '{reference}'")
-        bus, controller, number = self._controller(item.get("Parent", ""))
+            raise InvalidInput(
+                f"disk '{identity[:80]}' refers to an unlisted file '{reference[:80]}'"
+            )
+        bus, controller, controller_number = self._controller(item.get("Parent", ""))
         return OvfDisk(
             id=identity,
             file=_href(file) if file is not None else "",
             capacity=self._capacity(identity, disk),
             format=_attribute(disk, "format"),
-            file_size=_number(_attribute(file, "size"), 0) if file is not None else 0,
-            populated=_number(_attribute(disk, "populatedSize"), 0),
+            file_size=number(_attribute(file, "size"), 0) if file is not None else 0,
+            populated=number(_attribute(disk, "populatedSize"), 0),
             compression=(_attribute(file, "compression") or "identity")
             if file is not None
             else "identity",
             bus=bus,
             controller=controller,
-            controller_number=number,
-            unit=_number(item.get("AddressOnParent", ""), 0),
+            controller_number=controller_number,
+            unit=number(item.get("AddressOnParent", ""), 0),
             boot_order=_boot_order(item),
         )
 
     def _capacity(self, identity: str, disk: Element) -> int:
-        text = _attribute(disk, "capacity")
-        if not text.isdigit():
-            raise InvalidInput(f"disk '{identity}' has no capacity but '{text[:40]}'")
-        return int(text) * _unit(_attribute(disk, "capacityAllocationUnits") or "byte")
+        unit = _attribute(disk, "capacityAllocationUnits") or "byte"
+        return amount(_attribute(disk, "capacity"), unit, f"disk '{identity[:80]}'")
 
     def _controller(self, parent: str) -> tuple[str, str, int]:
         """Bus, kind, and number of the controller with this instance id."""
         for item in self._items:
             if item.get("InstanceID") != parent:
                 continue
-            kind = _number(item.get("ResourceType", ""), -1)
+            kind = number(item.get("ResourceType", ""), -1)
             subtype = item.get("ResourceSubType", "")
             bus = _CONTROLLERS.get(kind, "scsi")
             if kind == OTHER_STORAGE and "nvme" in subtype.lower():
                 bus = "nvme"
-            return bus, subtype, _number(item.get("Address", ""), 0)
+            return bus, subtype, number(item.get("Address", ""), 0)
         return "scsi", "", 0
 
     def _nics(self) -> Iterator[OvfNic]:
@@ -197,28 +190,6 @@ def _text(element: Element | None, name: str) -> str:
     return (found.text or "").strip() if found is not None else ""
 
 
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else otherwise
-
-
-def _unit(text: str) -> int:
-    """``byte * 2^20`` and ``MegaBytes`` → bytes. Raises InvalidInput."""
-    if text.isdigit():
-        return int(text)
-    factor = 1
-    for word in (part.strip() for part in text.lower().split("*")):
-        power = _POWER.fullmatch(word)
-        if power and int(power["base"]) in (2, 10) and int(power["power"]) <= 60:
-            factor *= int(power["base"]) ** int(power["power"])
-        elif word in _WORDS:
-            factor *= _WORDS[word]
-        elif word.isdigit() and len(word) < 20:
-            factor *= int(word)
-        else:
-            raise InvalidInput(f"'{text[:40]}' is not a unit of memory or disks")
-    return factor
-
-
 def _name(system: Element) -> str:
     return _text(system, "Name") or _attribute(system, "id") or "machine"
 
@@ -242,7 +213,7 @@ def _fields(item: Element) -> dict[str, str]:
 def _href(file: Element) -> str:
     """A name beside the descriptor. Raises InvalidInput for anything that leads elsewhere."""
     href = _attribute(file, "href")
-    if "/" in href or "\\" in href or href in {"", ".", ".."} or "\0" in href:
+    if href in {"", ".", ".."} or any(letter in "/\\" or letter < " " for letter in href):
         raise InvalidInput(
             f"the OVF descriptor refers to '{href[:80]}', which is no file beside it",
             hint="A package that names other places is not opened.",
@@ -252,7 +223,7 @@ def _href(file: Element) -> str:
 
 def _boot_order(item: Mapping[str, str]) -> int | None:
     order = item.get("BootOrder", "")
-    return _number(order, 0) if order else None
+    return number(order, 0) if order else None
 
 
 def _firmware(system: Element) -> tuple[str, bool]:

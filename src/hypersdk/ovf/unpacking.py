@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -29,13 +29,11 @@ _RECORD = re.compile(rb"(\d{1,6}) ([^=]{1,64})=")
 class MemberStream:
     """The content of one file, hashed as it is read."""
 
-    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
+    def __init__(self, file: BinaryIO, size: int, name: str, algorithms: Collection[str]) -> None:
         self._file = file
         self._left = size
         self._name = name
-        self._digests = {
-            each: hashlib.new(each, usedforsecurity=False) for each in manifest.ALGORITHMS
-        }
+        self._digests = {each: hashlib.new(each, usedforsecurity=False) for each in algorithms}
 
     def read(self, count: int = -1, /) -> bytes:
         wanted = self._left if count < 0 else min(count, self._left)
@@ -78,10 +76,14 @@ def read_ova(file: BinaryIO) -> Iterator[Member]:
     seen: dict[str, MemberStream] = {}
     for name, size in _headers(file):
         if name in seen:
-            raise ImageRefused(f"the archive has two files called {name}")
-        stream = MemberStream(file, size, name)
+            raise ImageRefused(f"the archive has two files called {name!r}")
+        # A manifest that comes last names algorithms that nobody knows before.
+        needed = {wanted[name][0]} if name in wanted else () if wanted else manifest.ALGORITHMS
+        stream = MemberStream(file, size, name, needed)
         seen[name] = stream
         if name.endswith(".mf"):
+            if wanted:
+                raise ImageRefused("the archive has two manifests")
             wanted = manifest.read(_text(stream, size, name))
         else:
             yield Member(name, size, stream)
@@ -108,7 +110,8 @@ def _headers(file: BinaryIO) -> Iterator[tuple[str, int]]:
             records = _extended(file, header.size)
             extended = records if header.type == tarfile.XHDTYPE else extended
             continue
-        if not header.isreg():
+        # A sparse file of GNU tar is a plain one for tarfile, with its map in place of its content.
+        if not header.isreg() or header.type == tarfile.GNUTYPE_SPARSE:
             raise ImageRefused(
                 f"the archive has {header.name[:120]!r}, which is no plain file",
                 hint="Links, folders and devices have no place in an OVA.",
