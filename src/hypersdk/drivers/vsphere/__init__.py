@@ -1,0 +1,1 @@
+"""The driver for vCenter and ESXi: ``vsphere://user@host/datacenter``."""

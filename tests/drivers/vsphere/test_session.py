@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import gc
+import os
+import time
+
+import pytest
+
+from hypersdk.drivers.vsphere import session
+from hypersdk.drivers.vsphere.address import address
+from hypersdk.drivers.vsphere.connection import Connection
+from tests.vsphere.lab import VsphereLab
+
+
+def test_it_says_now_and_then_that_it_is_there(
+    vsphere_lab: VsphereLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ALIVE_SECONDS", 0.05)
+    before = vsphere_lab.state()["calls"].get("CurrentTime", 0)
+    made = Connection(address(vsphere_lab.url))
+    deadline = time.monotonic() + 30
+    while vsphere_lab.state()["calls"].get("CurrentTime", 0) < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    made.close()
+
+
+def test_the_newest_version_that_both_know() -> None:
+    assert session._version("8.0.2.0") == "vim.version.v8_0_2_0"
+    assert session._version("8.0.2.9") == "vim.version.v8_0_2_0"
+    assert session._version("6.5") == session._version("6.5.0.1")
+    assert session._version("99.0") == session._version("98.0")
+    assert session._version("1.0") == "vim.version.version9"
+
+
+def test_a_child_does_not_end_the_session_of_its_parent(vsphere_lab: VsphereLab) -> None:
+    made = Connection(address(vsphere_lab.url))
+    before = len(vsphere_lab.state()["sessions"])
+    made.session._process = os.getpid() + 1  # as a fork sees it
+    made.close()
+    assert len(vsphere_lab.state()["sessions"]) == before
+    made.session._process = os.getpid()
+    made.session.content.sessionManager.Logout()
+    del made
+    gc.collect()
+
+
+def test_secrets_are_not_shown(vsphere_lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Connection(address(vsphere_lab.url))
+    assert "given" not in repr(made.address)
+    assert made.session.authorization() == ("lab", "lab")
+    made.close()
