@@ -10,6 +10,7 @@ from hypersdk.drivers.diskports import Checkpoints, Disks, Leftovers, Provisioni
 from hypersdk.drivers.ports import (
     Clones,
     Console,
+    Details,
     Events,
     GuestAgent,
     Host,
@@ -45,6 +46,10 @@ class Parts:
     @property
     def inventory(self) -> Inventory:
         return _there(self.hypervisor.inventory, "inventory")
+
+    @property
+    def details(self) -> Details:
+        return _there(self.hypervisor.details, "details")
 
     @property
     def events(self) -> Events:

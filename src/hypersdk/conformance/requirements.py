@@ -15,6 +15,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "classes of the ports, its answers observed.",
     "host": "The host says what it is and how much room it has, as observed.",
     "inventory": "All instances are listed and found by name and id, by every connection alike.",
+    "details": "More of an instance than a listing tells is told, as it is at this moment.",
     "events": "Whoever follows events knows all instances at the beginning and hears of each "
     "change once.",
     "events.state": "Changes of state are among the events.",
@@ -46,6 +47,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "snapshots.tree": "Snapshots that were made after reverting branch off.",
     "disks": "All disks are read as they were at one moment, and nothing but that.",
     "disks.running": "Disks are read while the instance runs and writes on.",
+    "disks.random_access": "Areas of a disk are read in any order, again, and by many at once.",
     "disks.changed_blocks": "What changed since an earlier view is reported, zeroed areas too, and "
     "a record that cannot be trusted is not used.",
     "disks.rewrite": "Disks of stopped instances are written in place.",
@@ -63,6 +65,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "console.screenshot": "Pictures of the screen are taken.",
     "console.keys": "Keys are pressed.",
     "guest_agent": "The agent inside the guest is spoken with, and its absence is a typed error.",
+    "guest_agent.freeze": "Filesystems are frozen and thawed through the agent.",
     "hotplug": "Devices change while instances run or are stopped, and outlive a restart.",
     "hotplug.disk": "Disks are attached and detached.",
     "hotplug.nic": "NICs are attached and detached.",

@@ -85,6 +85,8 @@ class Expectations:
     running: int = 4
     #: For so long the kit waits for what comes by itself: an event, a counter that grows.
     patience: float = 20.0
+    #: Format of the volumes that its pools make.
+    volumes: str = "qcow2"
     #: For so long the backend may tidy up behind a case before what is left counts as a leak.
     settle: float = 5.0
 

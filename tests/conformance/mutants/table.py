@@ -11,7 +11,7 @@ from hypersdk.conformance.results import CaseResult, Verdict
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.mutants.target import MutantTarget
 
-for _module in ("lifecycle", "identity", "disks", "snapshots", "devices", "trouble"):
+for _module in ("lifecycle", "identity", "disks", "snapshots", "devices", "trouble", "details"):
     importlib.import_module(f"tests.conformance.mutants.{_module}")
 
 #: Seconds for each case.

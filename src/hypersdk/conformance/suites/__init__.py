@@ -11,6 +11,7 @@ SUITES = (
     "identity",
     "limits",
     "refused",
+    "details",
     "disks",
     "changedblocks",
     "rewriting",

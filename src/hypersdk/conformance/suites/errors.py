@@ -15,6 +15,7 @@ from hypersdk.model.specs import DiskSpec, NicSpec
 #: Part and aspect → what is asked of an instance that is not there.
 _ASKED: Mapping[str, Mapping[str, Callable[[Lab, str], object]]] = {
     "inventory": {"look": lambda lab, name: lab.inventory.instance(name)},
+    "details": {"details": lambda lab, name: lab.details.details(name)},
     "lifecycle": {
         "start": lambda lab, name: lab.lifecycle.start(name),
         "force_stop": lambda lab, name: lab.lifecycle.stop(name, force=True),
@@ -46,6 +47,10 @@ _ASKED: Mapping[str, Mapping[str, Callable[[Lab, str], object]]] = {
     "console.screenshot": {"screenshot": lambda lab, name: lab.console.screenshot(name)},
     "console.keys": {"keys": lambda lab, name: lab.console.send_keys(name, ("a",))},
     "guest_agent": {"ping": lambda lab, name: lab.guest_agent.ping(name)},
+    "guest_agent.freeze": {
+        "freeze": lambda lab, name: lab.guest_agent.freeze(name),
+        "thaw": lambda lab, name: lab.guest_agent.thaw(name),
+    },
     "hotplug.vcpus": {"set_vcpus": lambda lab, name: lab.hotplug.set_vcpus(name, 1)},
     "hotplug.memory": {"set_memory": lambda lab, name: lab.hotplug.set_memory(name, 1 << 28)},
     "hotplug.disk": {

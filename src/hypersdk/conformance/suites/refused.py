@@ -44,6 +44,7 @@ _RUNNING: Mapping[str, Ask] = {
     "console.serial": lambda lab, name: lab.enter(lab.console.serial(name)),
     "console.screenshot": lambda lab, name: lab.console.screenshot(name),
     "console.keys": lambda lab, name: lab.console.send_keys(name, ("a",)),
+    "guest_agent.freeze": lambda lab, name: lab.guest_agent.freeze(name),
     "logs.follow": lambda lab, name: next(iter(lab.logs.follow(name)), None),
 }
 

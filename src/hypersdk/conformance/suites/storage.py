@@ -10,6 +10,7 @@ from hypersdk.conformance import expect
 from hypersdk.conformance.case import case
 from hypersdk.conformance.lab import Lab
 from hypersdk.model.errors import AlreadyExists, InvalidInput, LimitExceeded, NotFound
+from hypersdk.model.resources import Volume
 from hypersdk.model.units import MIB
 
 
@@ -24,6 +25,18 @@ def _pool(lab: Lab) -> str:
     )
     lab.storage.create_pool(name, folder)
     return name
+
+
+def _name(lab: Lab) -> str:
+    return f"kit.{lab.expectations.volumes}"
+
+
+def _volume(lab: Lab, pool: str, size: int = 4 * MIB) -> Volume:
+    """One of the format that this hypervisor makes."""
+    name = _name(lab)
+    made = lab.storage.create_volume(pool, name, size, lab.expectations.volumes)
+    expect.equal(made.name, name, "name of the volume")
+    return made
 
 
 @case("storage")
@@ -43,38 +56,35 @@ def pools_come_and_go(lab: Lab) -> None:
 def volumes_come_and_go(lab: Lab) -> None:
     """A volume is listed with its size, grows, and is gone when it was deleted."""
     pool = _pool(lab)
-    made = lab.storage.create_volume(pool, "kit.qcow2", 4 * MIB)
-    expect.equal((made.name, made.pool, made.capacity), ("kit.qcow2", pool, 4 * MIB), "the volume")
-    expect.equal([v.name for v in lab.storage.volumes(pool)], ["kit.qcow2"], "volumes")
-    grown = lab.storage.resize_volume(pool, "kit.qcow2", 8 * MIB)
+    made = _volume(lab, pool)
+    name = made.name
+    expect.equal((made.pool, made.capacity), (pool, 4 * MIB), "the volume")
+    expect.equal([v.name for v in lab.storage.volumes(pool)], [name], "volumes")
+    grown = lab.storage.resize_volume(pool, name, 8 * MIB)
     expect.equal(grown.capacity, 8 * MIB, "its size")
-    lab.storage.delete_volume(pool, "kit.qcow2")
+    lab.storage.delete_volume(pool, name)
     expect.equal(list(lab.storage.volumes(pool)), [], "volumes")
-    expect.raises(NotFound, lambda: lab.storage.delete_volume(pool, "kit.qcow2"), "deleting again")
+    expect.raises(NotFound, lambda: lab.storage.delete_volume(pool, name), "deleting again")
 
 
 @case("storage")
 def volumes_are_not_overwritten(lab: Lab) -> None:
     """A taken name raises AlreadyExists, and the volume stays as it is."""
     pool = _pool(lab)
-    lab.storage.create_volume(pool, "kit.qcow2", 4 * MIB)
-    expect.raises(
-        AlreadyExists, lambda: lab.storage.create_volume(pool, "kit.qcow2", 8 * MIB), "a taken name"
-    )
+    _volume(lab, pool)
+    expect.raises(AlreadyExists, lambda: _volume(lab, pool, 8 * MIB), "a taken name")
     expect.equal([v.capacity for v in lab.storage.volumes(pool)], [4 * MIB], "sizes")
-    lab.storage.delete_volume(pool, "kit.qcow2")
+    lab.storage.delete_volume(pool, _name(lab))
 
 
 @case("storage")
 def volumes_do_not_shrink(lab: Lab) -> None:
     """Making a volume smaller raises InvalidInput: what is behind the end would be lost."""
     pool = _pool(lab)
-    lab.storage.create_volume(pool, "kit.qcow2", 4 * MIB)
-    expect.raises(
-        InvalidInput, lambda: lab.storage.resize_volume(pool, "kit.qcow2", 2 * MIB), "shrinking"
-    )
+    name = _volume(lab, pool).name
+    expect.raises(InvalidInput, lambda: lab.storage.resize_volume(pool, name, 2 * MIB), "shrinking")
     expect.equal([v.capacity for v in lab.storage.volumes(pool)], [4 * MIB], "sizes")
-    lab.storage.delete_volume(pool, "kit.qcow2")
+    lab.storage.delete_volume(pool, _name(lab))
 
 
 @case("storage")
