@@ -1,0 +1,1 @@
+"""Where exports are brought to: folders, object storage, machines with SSH."""
