@@ -1,0 +1,1 @@
+"""An instance of any hypervisor as files: disks side by side, verified, resumable."""

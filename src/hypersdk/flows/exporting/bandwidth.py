@@ -1,0 +1,89 @@
+"""One bound on what all disks of an export read together, fixed or adaptive.
+
+Adaptive is additive increase, multiplicative decrease, as TCP has it. Every two seconds: an error
+halves the rate; reads that take three times as long as the quickest so far (per byte, and more
+than 20 ms) take a fifth of it; otherwise a twentieth of the most is added. It stays between a
+twentieth of the most and the most. Of sources that come as streams only errors are seen: what a
+stream waits for is not known from outside.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from hypersdk.datapath.throttle import TokenBucket
+from hypersdk.flows.exporting.options import Bandwidth
+
+#: Seconds between two adjustments.
+WINDOW = 2.0
+_SLOW_FACTOR = 3.0
+_SLOW_SECONDS = 0.02
+_STEP = 20
+
+
+class Bound:
+    """Shared by all threads of an export."""
+
+    def __init__(
+        self, bandwidth: Bandwidth, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = bandwidth.rate
+        self._burst = bandwidth.burst or None
+        self._adaptive = bandwidth.adaptive
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._bucket = TokenBucket(bandwidth.rate, self._burst)
+        self._rate = float(bandwidth.rate)
+        self._due = clock() + WINDOW
+        self._failures = 0
+        #: Seconds per byte: the quickest read so far, and the sum and number in this window.
+        self._quickest = float("inf")
+        self._spent, self._bytes, self._reads = 0.0, 0, 0
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second, now in force."""
+        return self._rate
+
+    def take(self, count: int) -> None:
+        """Return when ``count`` bytes may pass. Raises Interrupted."""
+        self._bucket.take(count)
+
+    def passed(self, count: int, seconds: float) -> None:
+        """A read of ``count`` bytes took so long."""
+        if not self._adaptive or not count:
+            return
+        with self._lock:
+            self._quickest = min(self._quickest, seconds / count)
+            self._spent += seconds
+            self._bytes += count
+            self._reads += 1
+        self._adjust()
+
+    def failed(self) -> None:
+        """A read failed."""
+        if self._adaptive:
+            with self._lock:
+                self._failures += 1
+            self._adjust()
+
+    def _adjust(self) -> None:
+        with self._lock:
+            if self._clock() < self._due:
+                return
+            self._due = self._clock() + WINDOW
+            self._rate = min(max(self._next(), self._most / _STEP), float(self._most))
+            self._bucket = TokenBucket(self._rate, self._burst)
+            self._failures, self._spent, self._bytes, self._reads = 0, 0.0, 0, 0
+
+    def _next(self) -> float:
+        if self._failures:
+            return self._rate / 2
+        slow = (
+            self._bytes > 0
+            and self._spent / self._bytes > _SLOW_FACTOR * self._quickest
+            and self._spent / self._reads > _SLOW_SECONDS
+        )
+        return self._rate * 0.8 if slow else self._rate + self._most / _STEP

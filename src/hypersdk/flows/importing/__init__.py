@@ -1,0 +1,1 @@
+"""Files as an instance of any hypervisor."""
