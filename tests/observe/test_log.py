@@ -18,12 +18,9 @@ log = get_logger("hypersdk.tests.log")
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """Where the log goes. Logging begins as in a new process (commands that ran before in this one
-    have configured it), and is as before afterwards."""
+    """Where the log goes, which is as before afterwards."""
     top, ours = logging.getLogger(), logging.getLogger("hypersdk")
     before = top.handlers[:], top.level, ours.level
-    top.setLevel(logging.WARNING)
-    ours.setLevel(logging.NOTSET)
     yield io.StringIO()
     top.handlers[:], top.level = before[0], before[1]
     ours.setLevel(before[2])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hypersdk.observe.notify import NotificationFailed, notify
+from tests.observe.receivers import MailReceiver, serving
 
 # Of apprise itself, until Python 3.13 has no such module any more.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -51,12 +52,14 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-@pytest.mark.parametrize("failed", [False, True])
-def test_a_message_arrives(receiver: Receiver, failed: bool) -> None:
+@pytest.mark.parametrize(
+    ("failed", "kind"), [(None, "info"), (False, "success"), (True, "failure")]
+)
+def test_a_message_arrives(receiver: Receiver, failed: bool | None, kind: str) -> None:
     notify(receiver.url, "title", "body", failed=failed)
     (message,) = receiver.received
     assert (message["title"], message["message"]) == ("title", "body")
-    assert message["type"] == ("failure" if failed else "success")
+    assert message["type"] == kind
 
 
 def test_a_refusal_and_no_secret_in_it(
@@ -75,3 +78,31 @@ def test_an_address_that_is_none(url: str, caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(NotificationFailed) as caught:
         notify(url, "title", "body", failed=False)
     assert "s3cret@" not in caplog.text + str(caught.value)
+
+
+@pytest.fixture
+def mail() -> Iterator[MailReceiver]:
+    server = MailReceiver()
+    with serving(server):
+        yield server
+
+
+def address(mail: MailReceiver, *recipients: str) -> str:
+    to = ",".join(recipients)
+    return f"mailto://127.0.0.1:{mail.port}/?smtp=127.0.0.1&from=lab@example.org&to={to}"
+
+
+def test_mail_arrives_with_everyone_who_is_named(mail: MailReceiver) -> None:
+    url = address(mail, "ops@example.org", "boss@example.org")
+    notify(url, "web exported", "size: 5.0 MiB", failed=False)
+    assert sorted(mail.recipients) == ["boss@example.org", "ops@example.org"]
+    assert all("web exported" in str(each["Subject"]) for each in mail.mails)
+    assert "lab@example.org" in str(mail.mails[0]["From"])
+    assert "size: 5.0 MiB" in mail.mails[0].as_string()
+
+
+def test_mail_that_is_refused(mail: MailReceiver, caplog: pytest.LogCaptureFixture) -> None:
+    mail.refusing = True
+    with pytest.raises(NotificationFailed, match="through mailto://… was not taken"):
+        notify(address(mail, "x@example.org"), "title", "body", failed=True)
+    assert mail.mails == []

@@ -1,4 +1,4 @@
-"""Tell people how a run ended: mail, Slack, Discord, Teams and the other services of apprise.
+"""Tell people how a run goes: mail, Slack, Discord, Teams and the other services of apprise.
 
 A service's URL usually holds a secret; nothing here prints or logs one.
 """
@@ -14,8 +14,9 @@ class NotificationFailed(HyperSDKError):
     """The service did not take the message."""
 
 
-def notify(url: str, title: str, body: str, *, failed: bool) -> None:
-    """Send one message, with the service's mark for a failure or a success.
+def notify(url: str, title: str, body: str, *, failed: bool | None) -> None:
+    """Send one message, with the service's mark for a failure or a success; None: for neither, as
+    when something begins.
 
     ``url``: as https://github.com/caronc/apprise/wiki describes. Raises NotificationFailed, and
     MissingRequirement without the library apprise.
@@ -35,8 +36,12 @@ def notify(url: str, title: str, body: str, *, failed: bool) -> None:
             f"the notification URL {_scheme(url)} is not understood",
             hint="See https://github.com/caronc/apprise/wiki for how each service is written.",
         )
-    kind = apprise.NotifyType.FAILURE if failed else apprise.NotifyType.SUCCESS
-    if not services.notify(body=body, title=title, notify_type=kind):
+    kinds = {
+        None: apprise.NotifyType.INFO,
+        False: apprise.NotifyType.SUCCESS,
+        True: apprise.NotifyType.FAILURE,
+    }
+    if not services.notify(body=body, title=title, notify_type=kinds[failed]):
         raise NotificationFailed(
             f"the notification through {_scheme(url)} was not taken",
             hint="Check its address and credentials, and that the service can be reached.",
