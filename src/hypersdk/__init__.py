@@ -9,8 +9,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hypersdk.artifacts.compression import Compression
+from hypersdk.artifacts.encryption import Opening, Seal, seal_file
+from hypersdk.artifacts.encryption import open_file as unseal_file
+from hypersdk.artifacts.exportstatistics import ExportStatistics
+from hypersdk.artifacts.history import ExportHistory, ExportRecord
+from hypersdk.artifacts.legacyenc import open_legacy_file as unseal_legacy_file
+from hypersdk.artifacts.verifying import VerifiedFile
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.mock.driver import MockHypervisor
@@ -31,6 +38,31 @@ from hypersdk.flows.checkpoints import (
     scrub,
 )
 from hypersdk.flows.copy import copy_repository
+from hypersdk.flows.exporting.batch import export_batch
+from hypersdk.flows.exporting.cleanup import cleanup_exports
+from hypersdk.flows.exporting.export import export_instance
+from hypersdk.flows.exporting.options import (
+    Bandwidth,
+    BatchLimits,
+    CleanupRules,
+    ExportOptions,
+    ManifestOptions,
+    SnapshotOptions,
+)
+from hypersdk.flows.exporting.plan import plan_export
+from hypersdk.flows.exporting.results import (
+    BatchItem,
+    BatchReport,
+    BatchState,
+    Exported,
+    ExportedDisk,
+    ExportedFile,
+    ExportPlan,
+    PlannedFile,
+    Removed,
+    VerifiedExport,
+)
+from hypersdk.flows.exporting.verify import verify_export
 from hypersdk.flows.fleet.batch import Action, BatchOptions, BatchResult, Ending, run_batch
 from hypersdk.flows.fleet.create import FailedPlacement, PlacedInstance, create_instance
 from hypersdk.flows.fleet.health import HypervisorHealth, fleet_health
@@ -49,6 +81,11 @@ from hypersdk.flows.fleet.placement import (
     place_instance,
 )
 from hypersdk.flows.fleet.selection import members_named, select_instances
+from hypersdk.flows.importing.importing import import_package
+from hypersdk.flows.importing.options import Imported, ImportedDisk, ImportOptions
+from hypersdk.flows.preflight.check import check_export, check_import, details_of
+from hypersdk.flows.preflight.report import ConcernsFound, PreflightReport
+from hypersdk.flows.preflight.subject import Destination
 from hypersdk.flows.provision import ProvisionOptions, RestoredInstance, restore_instance
 from hypersdk.flows.prune import GRACE, collect_garbage, prune
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, restore
@@ -57,6 +94,8 @@ from hypersdk.flows.revert import revert_instance
 from hypersdk.flows.rotation import Grouping, Period, half_over, periods, prunable
 from hypersdk.flows.verify import verify
 from hypersdk.model.capabilities import Capability, Grade, Limit
+from hypersdk.model.concerns import Concern, Severity
+from hypersdk.model.details import InstanceDetails
 from hypersdk.model.errors import (
     AlreadyExists,
     CircuitOpen,
@@ -96,7 +135,7 @@ from hypersdk.model.points import (
     VerifyLevel,
     VerifyReport,
 )
-from hypersdk.model.progress import Progress, Reporter
+from hypersdk.model.progress import Progress, Reporter, silent
 from hypersdk.model.specs import (
     CloudInit,
     DiskSpec,
@@ -108,6 +147,9 @@ from hypersdk.model.specs import (
 from hypersdk.repository.keys import Key, KeySlot, Protect, generate_identity
 from hypersdk.repository.repository import Repository
 from hypersdk.repository.store.open import open_store
+
+if TYPE_CHECKING:
+    from hypersdk.artifacts.manifestmodel import ArtifactManifest
 
 
 def init_repository(
@@ -154,6 +196,29 @@ def load_spec(
     return specs.load_spec(source, changes)
 
 
+def read_manifest(path: Path, *, files_exist: bool = False) -> ArtifactManifest:
+    """An artifact manifest of version 1.0, YAML by the ending ``.yaml`` or ``.yml``, else JSON.
+
+    ``files_exist``: every disk that it names must be there. Raises NotFound, InvalidInput naming
+    the field.
+    """
+    from hypersdk.artifacts import manifest  # noqa: PLC0415 - slow to import, as settings
+
+    return manifest.read_manifest(path, files_exist=files_exist)
+
+
+def verify_manifest(
+    path: Path, *, reporter: Reporter = silent, cancel: CancelToken | None = None
+) -> tuple[VerifiedFile, ...]:
+    """Read every disk of an artifact manifest and compare it with its checksum.
+
+    Disks without one are only looked for. Raises InvalidInput, Damaged naming the files.
+    """
+    from hypersdk.artifacts import manifest  # noqa: PLC0415 - slow to import, as settings
+
+    return manifest.verify_manifest(path, reporter=reporter, cancel=cancel)
+
+
 def subfolders(location: str | Path) -> tuple[str, ...]:
     """Names of the folders in a place that may hold several repositories, sorted.
 
@@ -185,8 +250,13 @@ __all__ = [
     "AuditOutcome",
     "AuditRecord",
     "BackupOptions",
+    "Bandwidth",
+    "BatchItem",
+    "BatchLimits",
     "BatchOptions",
+    "BatchReport",
     "BatchResult",
+    "BatchState",
     "BootTest",
     "BootTestOptions",
     "BreakerRules",
@@ -197,7 +267,11 @@ __all__ = [
     "Capability",
     "CheckpointStatus",
     "CircuitOpen",
+    "CleanupRules",
     "CloudInit",
+    "Compression",
+    "Concern",
+    "ConcernsFound",
     "Conflict",
     "CopyReport",
     "Damage",
@@ -205,10 +279,19 @@ __all__ = [
     "Deadlines",
     "Decision",
     "Definition",
+    "Destination",
     "Disk",
     "DiskDifference",
     "DiskSpec",
     "Ending",
+    "ExportHistory",
+    "ExportOptions",
+    "ExportPlan",
+    "ExportRecord",
+    "ExportStatistics",
+    "Exported",
+    "ExportedDisk",
+    "ExportedFile",
     "FailedPlacement",
     "Fleet",
     "FleetInstance",
@@ -222,7 +305,11 @@ __all__ = [
     "HypervisorError",
     "HypervisorHealth",
     "HypervisorUnreachable",
+    "ImportOptions",
+    "Imported",
+    "ImportedDisk",
     "Instance",
+    "InstanceDetails",
     "InstanceFilter",
     "InstanceNotFound",
     "InstanceSpec",
@@ -234,6 +321,7 @@ __all__ = [
     "KeySlot",
     "Limit",
     "LimitExceeded",
+    "ManifestOptions",
     "MissingRequirement",
     "MockHypervisor",
     "MountSpec",
@@ -242,6 +330,7 @@ __all__ = [
     "NotARepository",
     "NotFound",
     "NotSupported",
+    "Opening",
     "PartialFailure",
     "Period",
     "PlacedInstance",
@@ -249,14 +338,17 @@ __all__ = [
     "PlacementDecision",
     "PlacementPolicy",
     "PlacementRules",
+    "PlannedFile",
     "PointDisk",
     "PointNotFound",
     "Policy",
     "PortSpec",
+    "PreflightReport",
     "Progress",
     "Protect",
     "ProvisionOptions",
     "RecoverReport",
+    "Removed",
     "Reporter",
     "Repository",
     "RepositoryStatistics",
@@ -269,9 +361,14 @@ __all__ = [
     "Retries",
     "ScrubType",
     "Scrubbed",
+    "Seal",
+    "Severity",
     "Sign",
     "Snapshot",
+    "SnapshotOptions",
     "StoreError",
+    "VerifiedExport",
+    "VerifiedFile",
     "VerifyLevel",
     "VerifyReport",
     "backup_image",
@@ -279,32 +376,46 @@ __all__ = [
     "boot_test",
     "breaker_status",
     "capabilities",
+    "check_export",
+    "check_import",
     "checkpoint_status",
+    "cleanup_exports",
     "collect_garbage",
     "connect",
     "connect_guarded",
     "copy_repository",
     "create_instance",
+    "details_of",
+    "export_batch",
+    "export_instance",
     "fleet_health",
     "fleet_inventory",
     "generate_identity",
     "guarded",
     "half_over",
+    "import_package",
     "init_repository",
     "load_spec",
     "members_named",
     "open_repository",
     "periods",
     "place_instance",
+    "plan_export",
     "prunable",
     "prune",
+    "read_manifest",
     "restore",
     "restore_instance",
     "retire",
     "revert_instance",
     "run_batch",
     "scrub",
+    "seal_file",
     "select_instances",
     "subfolders",
+    "unseal_file",
+    "unseal_legacy_file",
     "verify",
+    "verify_export",
+    "verify_manifest",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from hypersdk.cli.hyperexport.options.modes import Mode
 from hypersdk.cli.vmsnap.options import Action
 from tests.docs.schemas import FOLDER, check
 from tests.docs.tree import commands
@@ -18,12 +19,20 @@ NAMES = {"-".join(path) for path, _ in commands()}
 #: vmsnap is one command with a document for each thing that it does.
 VMSNAP = {f"vmsnap-{action.value}" for action in Action}
 
+#: So is hyperexport; scripts for shells and the screen are no documents.
+HYPEREXPORT = {
+    f"hyperexport-{mode.value}".removesuffix("-")
+    for mode in set(Mode) - {Mode.COMPLETION, Mode.SCREEN}
+} | {f"hyperexport-{name}" for name in ("incremental", "save-profile", "import", "verify")}
+
 
 def test_every_command_has_a_schema_and_a_line_in_the_table() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == NAMES | VMSNAP | {"common"}
+    assert {path.stem for path in FOLDER.glob("*.json")} == (
+        NAMES | VMSNAP | HYPEREXPORT | {"common"}
+    )
     rows = re.findall(r"^\| `(.+)` \| \[(.+)\]\(schemas/(.+)\) \|$", TEXT, re.MULTILINE)
     names = {re.sub(" (--)?", "-", command): (a, b) for command, a, b in rows}
-    assert names.keys() == NAMES | VMSNAP
+    assert names.keys() == NAMES | VMSNAP | HYPEREXPORT
     assert all(f"{name}.json" == a == b for name, (a, b) in names.items())
 
 
