@@ -1,4 +1,4 @@
-"""``python -m bench run``, ``kvm``, ``drivers`` and ``report``."""
+"""``python -m bench run``, ``kvm``, ``drivers``, ``vsphere`` and ``report``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bench.measure import ROOT, BenchError
 from bench.peers import NAMES, peers
 from bench.race import race
 from bench.results import Results, collect_results, load, save
+from bench.vsphere import run as vsphere_run
 
 GIB = 1 << 30
 MEASURES = (*RACES, "incremental", "memory", "gc")
@@ -124,6 +125,29 @@ def drivers(only: str, quick: bool, rounds: int, results: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     report.show(found, Console())
     _keep(found, results, not quick and chosen == tuple(SITES) and not found.absent, console)
+
+
+@main.command()
+@click.option("--only", default=",".join(vsphere_run.MEASURES), help="Measures, by commas.")
+@click.option("--quick", is_flag=True, help="Small disks and few machines: does it work at all?")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--results", type=click.Path(path_type=Path), help="Where to write the samples.")
+def vsphere(only: str, quick: bool, rounds: int, results: Path | None) -> None:
+    """Export, back up and list from a lab; a full run also adds to docs/benchmarks.md."""
+    console = Console(stderr=True, highlight=False)
+    measures = _chosen(only, vsphere_run.MEASURES)
+    work = _work_folder(GIB if quick else SPACE_NEEDED)
+    scale = vsphere_run.QUICK if quick else vsphere_run.FULL
+    command = " ".join(["scripts/bench", *sys.argv[1:]])
+    try:
+        found = vsphere_run.run_vsphere(work, scale, measures, rounds, command, console.print)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report.show(found, Console())
+    publish = not quick and measures == vsphere_run.MEASURES and rounds >= 3
+    _keep(found, results, publish, console)
 
 
 def _keep(found: Results, results: Path | None, publish: bool, console: Console) -> None:

@@ -14,6 +14,7 @@ from bench.drivers import bars as drivers
 from bench.kvm import bars as kvm
 from bench.results import Results
 from bench.row import Row
+from bench.vsphere import bars as vsphere
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -29,6 +30,7 @@ TITLES = {
     "gc": "prune and garbage collection",
     **kvm.TITLES,
     **drivers.TITLES,
+    **vsphere.TITLES,
 }
 
 #: (measure, peer) → how many times as long as ours the peer must take.
@@ -54,7 +56,8 @@ GC_MIB = 500
 
 def judge(results: Results) -> list[Row]:
     """Every comparison that this run allows."""
-    parts = (_races, _rate, _incremental, _memory, _collection, kvm.rows, drivers.rows)
+    own = (_races, _rate, _incremental, _memory, _collection)
+    parts = (*own, kvm.rows, drivers.rows, vsphere.rows)
     rows = [row for part in parts for row in part(results)]
     return sorted(rows, key=lambda row: list(TITLES).index(row.measure))
 
