@@ -17,6 +17,17 @@ settings.register_profile("hypersdk", deadline=None)
 settings.load_profile("hypersdk")
 
 
+@pytest.fixture(autouse=True)
+def unconfigured_log() -> None:
+    """Logging begins as in a new process: commands that ran before in this one configured it."""
+    top = logging.getLogger()
+    for handler in top.handlers[:]:
+        if type(handler).__module__ == "hypersdk.observe.log":
+            top.removeHandler(handler)
+    top.setLevel(logging.WARNING)
+    logging.getLogger("hypersdk").setLevel(logging.NOTSET)
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The URL of a server with one bucket, ``lab``."""
