@@ -11,6 +11,7 @@ from hypersdk.drivers.qmp.driver import QmpHypervisor
 from hypersdk.flows.importing.machines import bus_of, spec_of
 from hypersdk.flows.importing.options import ImportOptions
 from hypersdk.model.errors import InvalidInput, NotFound
+from hypersdk.model.resources import Network
 from hypersdk.ovf.machine import OvfDisk, OvfMachine, OvfNic
 
 MIB = 1 << 20
@@ -77,7 +78,13 @@ def test_a_network_that_is_not_here_is_said_with_those_that_are(tmp_path: Path) 
     mock = MockHypervisor(tmp_path / "m")
     with pytest.raises(NotFound) as caught:
         spec_of(MACHINE, mock, ImportOptions(), [])
-    assert "--map-network 'VM Network=NETWORK'" in caught.value.hint
+    assert caught.value.hint == (
+        "It has no networks at all: make one, or leave the card out: --map-network 'VM Network=-'."
+    )
+    mock.networks.create_network(Network("lab"))
+    with pytest.raises(NotFound) as caught:
+        spec_of(MACHINE, mock, ImportOptions(), [])
+    assert "--map-network 'VM Network=NETWORK' with one of lab," in caught.value.hint
 
 
 def test_storage_is_a_folder_or_a_pool_that_exists(qmp: QmpHypervisor) -> None:

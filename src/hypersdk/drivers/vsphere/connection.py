@@ -20,7 +20,7 @@ from pyVmomi import VmomiSupport, vim
 from hypersdk.datapath.cancel import token_in_force
 from hypersdk.drivers.vsphere import finding, properties
 from hypersdk.drivers.vsphere.address import Address
-from hypersdk.drivers.vsphere.errors import NATIVE, session_lost, translated
+from hypersdk.drivers.vsphere.errors import NATIVE, concerning, session_lost, translated
 from hypersdk.drivers.vsphere.properties import moid
 from hypersdk.drivers.vsphere.session import Session, closed
 from hypersdk.drivers.vsphere.trust import ANSWER_SECONDS, settle_other
@@ -134,7 +134,8 @@ class Connection:
         Raises InstanceNotFound with the nearest names, InvalidInput with the paths of two of one
         name.
         """
-        return finding.vm(self, name)
+        with concerning(f"'{name}'"):
+            return finding.vm(self, name)
 
     def get(self, thing: Any, *names: str) -> dict[str, Any]:
         """Properties of an object by their paths (``config.hardware.numCPU``), in one call. None

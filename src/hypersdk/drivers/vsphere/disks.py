@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hypersdk.drivers.diskports import BackupView, Rewriting, ViewOptions
 from hypersdk.drivers.vsphere import temporary, tracking
 from hypersdk.drivers.vsphere.connection import Connection
+from hypersdk.drivers.vsphere.errors import concerning
 from hypersdk.drivers.vsphere.machine import Machine, named_snapshot
 from hypersdk.drivers.vsphere.views import VsphereView
 from hypersdk.model.capabilities import Limit
@@ -34,6 +35,10 @@ class VsphereDisks:
         self, name: str, since: Mapping[str, str], options: ViewOptions | None = None
     ) -> BackupView:
         """See the port. A temporary snapshot of a run that died is removed before."""
+        with concerning(f"'{name}'"):
+            return self._view(name, since, options or ViewOptions())
+
+    def _view(self, name: str, since: Mapping[str, str], options: ViewOptions) -> BackupView:
         vm = self._connection.vm(name)
         machine = Machine.observe(self._connection, vm)
         temporary.clean(self._connection, vm, machine.name)
@@ -43,20 +48,20 @@ class VsphereDisks:
                 f"process {under_way[0].owner.pid}",
                 hint=f"Wait for it. If it is gone, remove the snapshot {under_way[0].name}.",
             )
-        chosen = options or ViewOptions()
-        return VsphereView(self._connection, machine, since, chosen, silence=self._silence)
+        return VsphereView(self._connection, machine, since, options, silence=self._silence)
 
     def snapshot_view(
         self, name: str, snapshot: str, options: ViewOptions | None = None
     ) -> BackupView:
         """Read an existing snapshot, by its name or id; it stays. Raises NotFound."""
-        vm = self._connection.vm(name)
-        machine = Machine.observe(self._connection, vm)
-        found = named_snapshot(self._connection, machine, snapshot)
-        chosen = options or ViewOptions()
-        return VsphereView(
-            self._connection, machine, {}, chosen, snapshot=found, silence=self._silence
-        )
+        with concerning(f"'{name}'"):
+            vm = self._connection.vm(name)
+            machine = Machine.observe(self._connection, vm)
+            found = named_snapshot(self._connection, machine, snapshot)
+            chosen = options or ViewOptions()
+            return VsphereView(
+                self._connection, machine, {}, chosen, snapshot=found, silence=self._silence
+            )
 
     def rewrite(self, name: str) -> Rewriting:
         """Raises NotSupported: vSphere lets nobody write into a disk that exists."""

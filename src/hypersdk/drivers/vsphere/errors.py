@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from xml.parsers.expat import ExpatError
 
@@ -158,6 +159,19 @@ def translated(
     if kind is NotFound and isinstance(getattr(error, "obj", None), vim.VirtualMachine):
         kind = InstanceNotFound
     return kind(f"cannot {doing}: {_said(error, naming)}", hint=hint)
+
+
+@contextmanager
+def concerning(thing: str) -> Iterator[None]:
+    """Errors of ours that come out of it name ``thing``: "'web'", "disk scsi0-0 of 'web'". Many
+    calls are made for several machines, or know only an id, and cannot say it by themselves."""
+    try:
+        yield
+    except HyperSDKError as error:
+        if thing not in error.message:
+            error.message = f"{thing}: {error.message}"
+            error.args = (error.message, *error.args[1:])
+        raise
 
 
 def session_lost(error: BaseException) -> bool:

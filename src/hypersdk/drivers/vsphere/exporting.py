@@ -19,11 +19,13 @@ from typing import Any
 
 from hypersdk.datapath.cancel import token_in_force
 from hypersdk.drivers.vsphere.connection import Connection
+from hypersdk.drivers.vsphere.errors import concerning
 from hypersdk.drivers.vsphere.lease import Device, Lease
 from hypersdk.drivers.vsphere.nfc import SILENCE_SECONDS, Download, NfcSource, Received
 from hypersdk.drivers.vsphere.sourcedisks import SourceDisk
 from hypersdk.model.errors import (
     DataPathError,
+    EndpointTimeout,
     HyperSDKError,
     HypervisorBusy,
     HypervisorError,
@@ -96,7 +98,8 @@ class Exporting:
         pause = _PAUSE_SECONDS
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._opened(name)
+                with concerning(f"disk {name} of '{self._instance}'"):
+                    return self._opened(name)
             except (HypervisorUnreachable, DataPathError) as error:
                 if attempt == _TRIES or not error.retryable:
                     raise
@@ -210,11 +213,21 @@ class Exporting:
             held.lease.abort()
 
     def _vouch(self, name: str) -> None:
-        """Compare at the end of a stream, where vSphere knows its digest by then."""
+        """Compare at the end of a stream, where vSphere knows its digest by then.
+
+        Raises DataPathError, EndpointTimeout for a lease that was lost meanwhile: by another one
+        the disk can be read again.
+        """
         whole = self._whole[name]
         try:
             manifest = whole.held.lease.manifest()
         except (HypervisorError, InvalidState, NotFound) as error:
+            if why := whole.held.lease.why_lost():
+                raise EndpointTimeout(
+                    f"disk {name} of '{self._instance}' came, but not what to compare it with: "
+                    f"{why}",
+                    hint="It is fetched again from the start.",
+                ) from error
             _log.info("'%s': no manifest of %s yet: %s", self._instance, name, error.message)
             return
         entry = manifest.get(whole.received.key)
@@ -228,7 +241,7 @@ class Exporting:
         try:
             return held.lease.manifest()
         except HypervisorError as error:
-            raise type(error)(f"{what}: no manifest: {error.message}", hint=error.hint) from error
+            raise type(error)(f"{what}: {error.message}", hint=error.hint) from error
 
     def _compare(self, name: str, whole: _Whole, manifest: Mapping[str, Any]) -> None:
         received, digest = whole.received, whole.held.digest

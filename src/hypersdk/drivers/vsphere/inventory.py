@@ -9,6 +9,7 @@ from pyVmomi import vim
 
 from hypersdk.drivers.vsphere import finding, translate
 from hypersdk.drivers.vsphere.connection import Connection
+from hypersdk.drivers.vsphere.errors import concerning
 from hypersdk.drivers.vsphere.properties import PAGE, moid
 from hypersdk.model.instances import Instance
 
@@ -47,8 +48,8 @@ class VsphereInventory:
 
     def instance(self, name: str) -> Instance:
         """By name, path, UUID or managed object id (`Connection.vm`); with its disks and tags."""
-        found = self._connection.vm(name)
-        return self.of(found)
+        with concerning(f"'{name}'"):
+            return self.of(self._connection.vm(name))
 
     def of(self, machine: Any) -> Instance:
         """The instance that a ``vim.VirtualMachine`` is. Raises InstanceNotFound."""

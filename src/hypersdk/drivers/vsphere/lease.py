@@ -131,7 +131,8 @@ class Lease:
         """Have the manifest carry digests of this kind (``sha256``); whether vSphere does so."""
         wanted = [vim.KeyValue(key=device.url, value=kind) for device in self.devices]
         try:
-            self._call(lambda: self._lease.HttpNfcLeaseSetManifestChecksumType(wanted))
+            set_kind = self._lease.HttpNfcLeaseSetManifestChecksumType
+            self._call(lambda: set_kind(wanted), "choose the digest of")
         except HypervisorUnreachable:
             raise
         except HyperSDKError as error:  # before 6.7
@@ -141,7 +142,7 @@ class Lease:
 
     def manifest(self) -> Mapping[str, Any]:
         """Key of a device → ``vim.HttpNfcLease.ManifestEntry`` of what was transferred."""
-        entries = self._call(self._lease.HttpNfcLeaseGetManifest)
+        entries = self._call(self._lease.HttpNfcLeaseGetManifest, "get the manifest of")
         return {entry.key: entry for entry in entries or ()}
 
     def complete(self) -> None:
@@ -150,7 +151,7 @@ class Lease:
         with self._ending:
             if self._over.is_set():
                 return
-            self._call(self._lease.HttpNfcLeaseComplete)
+            self._call(self._lease.HttpNfcLeaseComplete, "complete")
             self._end()
 
     def abort(self) -> None:
@@ -162,7 +163,7 @@ class Lease:
             self._over.set()
             with CancelToken().scope():
                 try:
-                    self._call(self._lease.HttpNfcLeaseAbort)
+                    self._call(self._lease.HttpNfcLeaseAbort, "abort")
                 except (NotFound, InvalidState, OperationTimeout):
                     _log.debug("'%s': the lease was over already", self._instance)
                 except HyperSDKError as error:
@@ -174,11 +175,12 @@ class Lease:
         self._over.set()
         self._record.end()
 
-    def _call(self, function: Callable[[], Any]) -> Any:
-        return self._connection.call(function, f"{self._what} '{self._instance}'")
+    def _call(self, function: Callable[[], Any], step: str) -> Any:
+        doing = f"{step} the {self._what} lease of '{self._instance}'"
+        return self._connection.call(function, doing)
 
     def _progress(self) -> None:
-        self._call(lambda: self._lease.HttpNfcLeaseProgress(self._percent))
+        self._call(lambda: self._lease.HttpNfcLeaseProgress(self._percent), "keep")
 
     def _beat(self) -> None:
         """Signs of life, which also keep the session. A host that does not answer is asked again

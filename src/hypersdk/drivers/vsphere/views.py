@@ -18,6 +18,7 @@ from hypersdk.drivers.diskports import DiskView, ViewOptions
 from hypersdk.drivers.vsphere import ovfdefinition, temporary
 from hypersdk.drivers.vsphere.connection import Connection
 from hypersdk.drivers.vsphere.diskviews import DiskReading, NvramView, VsphereDiskView
+from hypersdk.drivers.vsphere.errors import concerning
 from hypersdk.drivers.vsphere.exporting import Exporting
 from hypersdk.drivers.vsphere.flatfiles import open_file
 from hypersdk.drivers.vsphere.machine import Machine, snapshot_disks
@@ -186,7 +187,11 @@ class VsphereView:
 
     def confirm(self) -> None:
         """See the port. Also completes the leases, whose manifests must agree with what came."""
-        self._exporting.confirm()
+        with concerning(f"'{self._machine.name}'"):
+            self._exporting.confirm()
+            self._confirm_moment()
+
+    def _confirm_moment(self) -> None:
         name = self._machine.name
         if self._snapshot is None:
             self._standstill.check()

@@ -10,6 +10,7 @@ from hypersdk.artifacts.checksums import LIST_NAME, digest_of, read_list
 from hypersdk.artifacts.verifying import verify_files
 from hypersdk.datapath import imageinspect
 from hypersdk.datapath.cancel import CancelToken
+from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import in_order
 from hypersdk.datapath.streamvmdk import Stream, StreamVmdkSource
 from hypersdk.flows.exporting.results import VerifiedExport
@@ -201,8 +202,8 @@ def _grains(stream: Stream, name: str, disk: OvfDisk | None, reporter: Reporter)
     grain = source.header.grain
     count = 0
     with ProgressTicker(f"verify {name}", source.size, counters, reporter):
-        for _, length in in_order(source, lambda _, data: len(data), granularity=grain):
-            counters.add(read=length)
+        watched = Observed(source, counters)
+        for _, length in in_order(watched, lambda _, data: len(data), granularity=grain):
             count += -(-length // grain)
     if not source.finished:
         raise Damaged(f"{name} ends without its end marker", hint="It was cut: export it again.")

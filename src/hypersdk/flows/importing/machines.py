@@ -89,10 +89,13 @@ def network_of(
         return name
     if chosen is None and wanted in {"", "user"}:
         return ""
+    leave_out = f"the card out: --map-network '{wanted}={NO_NETWORK}'."
     raise NotFound(
         f"there is no network '{name}' on {hypervisor.url}",
-        hint=f"Map it: --map-network '{wanted}=NETWORK' with one of {', '.join(known) or 'none'}, "
-        f"or leave the card out: '{wanted}={NO_NETWORK}'.",
+        hint=f"Map it: --map-network '{wanted}=NETWORK' with one of {', '.join(known)}, or leave "
+        f"{leave_out}"
+        if known
+        else f"It has no networks at all: make one, or leave {leave_out}",
     )
 
 
