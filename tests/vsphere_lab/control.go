@@ -187,8 +187,8 @@ func (l *Lab) contentOf(r *http.Request) (*blocks.Layer, error) {
 	if name == "" {
 		return l.store.Hold(l.disk(device).live.layer), nil
 	}
-	if m.Snapshot != nil {
-		if taken := snapshotNamed(m.Snapshot.RootSnapshotList, name); taken != nil {
+	if tree := m.Snapshot; tree != nil {
+		if taken := snapshotNamed(tree.RootSnapshotList, name); taken != nil {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if frozen := l.snapshots[*taken][device.Key]; frozen != nil {

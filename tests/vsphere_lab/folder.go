@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"hypersdk/vspherelab/blocks"
+
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 // serveFolder answers /folder/PATH?dcPath=…&dsName=…: the files of a datastore, with ranges, and
@@ -32,8 +34,11 @@ func (l *Lab) serveFolder(w http.ResponseWriter, r *http.Request) {
 
 // baseOf is the content of the base file of a disk, and a machine that has the disk.
 func (l *Lab) baseOf(descriptor string) (*blocks.Layer, *machine) {
+	ctx := l.context()
 	for _, m := range l.machines() {
-		for _, device := range m.virtualDisks() {
+		var devices []*types.VirtualDisk
+		ctx.WithLock(m.VirtualMachine, func() { devices = m.virtualDisks() }) // a task may be at it
+		for _, device := range devices {
 			for current := l.disk(device).live; current != nil; current = current.parent {
 				if current.file == descriptor {
 					return current.layer, m

@@ -144,6 +144,12 @@ func (e *Lease) change(changes []types.PropertyChange) {
 	ctx.WithLock(e, func() { ctx.Update(e, changes) })
 }
 
+// isReady is for who does not answer a call of the lease, and so does not hold its lock.
+func (e *Lease) isReady() (ready bool) {
+	e.lab.context().WithLock(e, func() { ready = e.State == types.HttpNfcLeaseStateReady })
+	return ready
+}
+
 // usable is a fault when the lease is not ready.
 func (e *Lease) usable() *soap.Fault {
 	switch e.State {

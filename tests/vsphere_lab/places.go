@@ -50,10 +50,11 @@ func (l *Lab) host(name string) *simulator.HostSystem {
 }
 
 func (l *Lab) hostName(vm *simulator.VirtualMachine) string {
-	if vm.Runtime.Host == nil {
+	reference := vm.Runtime.Host // asked by streams, which hold no lock
+	if reference == nil {
 		return ""
 	}
-	host, known := l.registry().Get(*vm.Runtime.Host).(*simulator.HostSystem)
+	host, known := l.registry().Get(*reference).(*simulator.HostSystem)
 	if !known {
 		return ""
 	}

@@ -150,7 +150,9 @@ func (m *machine) mergeSnapshots(ctx *simulator.Context, removed []types.Managed
 // merge takes a link out of its chain; the link over it inherits its file name.
 func (l *Lab) merge(gone *link) error {
 	if above := l.above(gone); len(above) == 1 && gone.children == 1 {
+		l.mu.Lock() // links of other machines are looked through as well
 		above[0].parent = gone.parent
+		l.mu.Unlock()
 		l.rename(above[0], gone.file)
 	} else if len(above) == 0 && gone.parent != nil {
 		gone.parent.children--

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"sort"
 	"time"
 
@@ -56,13 +58,16 @@ func (l *Lab) state(*http.Request) (any, error) {
 		})
 	}
 	machines, snapshots := []machineState{}, []snapshotState{}
+	ctx := l.context()
 	for _, m := range l.machines() {
-		machines = append(machines, machineState{
-			Name: m.Name, Host: l.hostName(m.VirtualMachine), Power: string(m.Runtime.PowerState),
+		ctx.WithLock(m.VirtualMachine, func() { // a task may be at it
+			machines = append(machines, machineState{
+				Name: m.Name, Host: l.hostName(m.VirtualMachine), Power: string(m.Runtime.PowerState),
+			})
+			if m.Snapshot != nil {
+				snapshots = append(snapshots, snapshotStates(m.Name, m.Snapshot.RootSnapshotList)...)
+			}
 		})
-		if m.Snapshot != nil {
-			snapshots = append(snapshots, snapshotStates(m.Name, m.Snapshot.RootSnapshotList)...)
-		}
 	}
 	sort.Slice(machines, func(a, b int) bool { return machines[a].Name < machines[b].Name })
 	return map[string]any{
@@ -82,12 +87,16 @@ func snapshotStates(vm string, trees []types.VirtualMachineSnapshotTree) []snaps
 
 func (l *Lab) leaseStates() []leaseState {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	leases := slices.Collect(maps.Values(l.leases))
+	l.mu.Unlock()
 	found := []leaseState{}
-	for _, lease := range l.leases {
-		found = append(found, leaseState{
-			ID: lease.Self.Value, VM: lease.vm.Name, State: string(lease.State),
-			Progress: lease.TransferProgress, Kind: lease.kind,
+	ctx := l.context()
+	for _, lease := range leases {
+		ctx.WithLock(lease, func() {
+			found = append(found, leaseState{
+				ID: lease.Self.Value, VM: lease.vm.Name, State: string(lease.State),
+				Progress: lease.TransferProgress, Kind: lease.kind,
+			})
 		})
 	}
 	return found

@@ -23,7 +23,7 @@ func (l *Lab) serveLease(w http.ResponseWriter, r *http.Request) {
 	lease := l.leases[token]
 	l.mu.Unlock()
 	number := -1
-	if lease != nil && lease.State == types.HttpNfcLeaseStateReady {
+	if lease != nil && lease.isReady() {
 		number = lease.find(name)
 	}
 	if number < 0 {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,19 @@ def test_an_import_that_breaks_leaves_nothing(
         machines.connection.vm(new)
     machines.settled(new)
     assert not os.listdir(tmp_path)
+
+
+def test_disks_that_are_sent_side_by_side_share_one_lease(
+    machines: Machines, provisioning: VsphereProvisioning
+) -> None:
+    name = machines.make(disks=2)
+    kept = Kept(machines, name)
+    before = machines.lab.state()["calls"].get("ImportVApp", 0)
+    placement = Placement(name=f"{name}-back")
+    with (
+        provisioning.build(kept.definition, kept.disks, placement) as building,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        list(pool.map(building.stream, kept.content))
+        assert machines.lab.state()["calls"]["ImportVApp"] == before + 1
+    machines.settled(f"{name}-back")

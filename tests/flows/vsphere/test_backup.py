@@ -15,7 +15,6 @@ from hypersdk.flows.backup import backup_instance
 from hypersdk.flows.provision import ProvisionOptions, restore_instance
 from hypersdk.flows.restore import restore
 from hypersdk.flows.verify import verify
-from hypersdk.model.errors import HyperSDKError
 from hypersdk.model.points import PointDisk, RestorePoint
 from tests.flows.examples import repository_at
 from tests.vsphere.lab import VsphereLab
@@ -166,24 +165,3 @@ def test_a_record_that_leaves_out_changes_is_found_out(
     assert not disk(point).incremental
     assert any("lied" in each or "wrong" in each or "empty" in each for each in point.warnings)
     same(vsphere_lab, repository, point, machine, tmp_path)
-
-
-@pytest.mark.parametrize("fault", ["drop_stream", "http_error", "truncated_manifest"])
-def test_a_backup_that_fails_leaves_no_point_and_no_snapshot(
-    vsphere_lab: VsphereLab,
-    hypervisor: VsphereHypervisor,
-    repository: Repository,
-    machine: str,
-    fault: str,
-) -> None:
-    hypervisor.lifecycle.start(machine)
-    where = {"at": MIB} if fault == "drop_stream" else {}
-    vsphere_lab.fault(fault, vm=machine, disk=0, times=20, **where)
-    with pytest.raises(HyperSDKError) as raised:
-        backup_instance(repository, hypervisor, machine)
-    assert machine in raised.value.message
-    assert raised.value.hint
-    assert repository.latest(machine) is None
-    vsphere_lab.clear_faults()
-    assert settled(vsphere_lab, machine)
-    backup_instance(repository, hypervisor, machine)

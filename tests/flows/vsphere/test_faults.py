@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 
+from hypersdk import Repository
 from hypersdk.datapath.memory import MemorySink
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.streamvmdk import StreamVmdkSource
@@ -73,6 +74,8 @@ def lost(phase: str, method: str) -> Case:
     return Case(phase, "session_loss", {"method": method})
 
 
+#: Grains that cannot be unpacked, or make no sense; or the digest was quicker.
+DAMAGED = (DISK, "damaged|impossible|did not come as it was sent")
 CUT = (DISK, "stream was cut after")
 CASES = [
     soap("connect", "CreateContainerView", "HostCommunication", 1, "cannot", "host communication"),
@@ -100,8 +103,8 @@ CASES = [
     Case("stream", "drop_stream", {"at": MIB}, CUT, again=True),
     Case("stream", "drop_stream", {"at": MIB, "times": EVER}, CUT),
     Case("stream", "drop_stream", {"at": 0, "times": 2}),
-    Case("stream", "corrupt_stream", {"at": MIB}, (DISK, "damaged|impossible"), again=True),
-    Case("stream", "corrupt_stream", {"at": MIB, "times": EVER}, (DISK, "damaged|impossible")),
+    Case("stream", "corrupt_stream", {"at": MIB}, DAMAGED, again=True),
+    Case("stream", "corrupt_stream", {"at": MIB, "times": EVER}, DAMAGED),
     # In the first sector, behind the fields: nothing but the digest sees it.
     Case("stream", "corrupt_stream", {"at": 300}, (DISK, "did not come as it was sent"),
          again=True),
@@ -117,11 +120,11 @@ CASES = [
     Case("manifest", "truncated_manifest", {"times": EVER}, (DISK, "vSphere's manifest says")),
     soap("manifest", "HttpNfcLeaseGetManifest", "HostCommunication", 1),
     soap("manifest", "HttpNfcLeaseGetManifest", "HostCommunication", EVER,
-         DISK, "no manifest", "host communication"),
+         DISK, "get the manifest", "host communication"),
     lost("manifest", "HttpNfcLeaseGetManifest"),
     soap("manifest", "HttpNfcLeaseComplete", "InvalidState", EVER),
     soap("manifest", "HttpNfcLeaseComplete", "HostCommunication", EVER,
-         "complete the lease", "host communication"),
+         "complete the export lease", "host communication"),
     lost("manifest", "HttpNfcLeaseComplete"),
     soap("removal", "RemoveSnapshot_Task", "TaskInProgress", 2),
     soap("removal", "RemoveSnapshot_Task", "HostCommunication", 2),
@@ -185,11 +188,16 @@ def backed_up(hypervisor: VsphereHypervisor, name: str, folder: Path) -> Content
         try:
             point = backup_instance(repository, hypervisor, name)
         except HyperSDKError as error:
-            assert ("could not be removed" in error.message) == bool(repository.latest(name))
+            assert_point(repository, name, complete="could not be removed" in error.message)
             raise
         for disk in DISKS:
             restore(repository, point, folder / disk, disk=disk)
     return [(folder / disk).read_bytes() for disk in DISKS]
+
+
+def assert_point(repository: Repository, name: str, *, complete: bool) -> None:
+    """A restore point is there, or not."""
+    assert bool(repository.latest(name)) == complete
 
 
 def strike(lab: VsphereLab, case: Case, name: str) -> threading.Timer | None:
