@@ -106,6 +106,8 @@ _NAME = digest(_OTHER).removeprefix("sha256:")
         (gzip.compress(rootfs_tar())[:9000], "x:1", "cut off"),
         (rootfs_tar(), " x:1", "no name of an image"),
     ],
+    # Archives would be the names of the tests, which programs get in their environment.
+    ids=range(11),
 )
 def test_what_is_no_archive_leaves_nothing(
     lab: Lab, archive: bytes, name: str, saying: str

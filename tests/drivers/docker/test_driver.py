@@ -8,7 +8,7 @@ from tests.containers.dockerd import Dockerd
 
 #: What containers have not, and what the engine does not do.
 MISSING = {
-    *("checkpoints", "clones", "console", "guest_agent", "live_migration", "storage"),
+    *("checkpoints", "clones", "console", "details", "guest_agent", "live_migration", "storage"),
 }
 
 

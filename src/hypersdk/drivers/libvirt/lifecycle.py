@@ -42,6 +42,8 @@ from hypersdk.model.specs import InstanceSpec
 _PRESS_SECONDS = 10.0
 #: How long another's start may take until we take it for one that was paused.
 _START_SECONDS = 20.0
+#: QEMU ended before libvirt spoke with it, and libvirt has not looked why; the second time it may.
+_DIED_TOO_SOON = "failed to connect to monitor socket"
 _WEIGHT, _LIMIT = "lifecycle.cpu_weight", "lifecycle.cpu_limit"
 #: What a spec has for containers, as the aspects are called.
 _LIMITED = ("env", "mounts", "ports", "pids_limit")
@@ -294,8 +296,14 @@ def _state(domain: libvirt.virDomain) -> int:
 
 def _run(domain: libvirt.virDomain, *, paused: bool) -> None:
     """Start it; that somebody else was quicker is no error."""
+    flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
     try:
-        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
+        try:
+            domain.createWithFlags(flags)
+        except libvirt.libvirtError as error:
+            if _DIED_TOO_SOON not in str(error):
+                raise
+            domain.createWithFlags(flags)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
             raise

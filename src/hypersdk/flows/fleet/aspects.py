@@ -23,11 +23,13 @@ ASPECTS: Mapping[str, tuple[str, ...]] = {
     ),
     "disks": (
         "changed_blocks",
+        "random_access",
         "rewrite",
         "running",
     ),
     "events": ("state",),
     "execution": ("timeout",),
+    "guest_agent": ("freeze",),
     "hotplug": (
         "disk",
         "media",
