@@ -113,7 +113,7 @@ def the_first_and_last_bytes_are_reported(lab: Lab) -> None:
             same(restored(source, offset, 512), pattern("edge", 512), f"512 bytes at {offset}")
 
 
-@case(REQUIREMENT, needs=("guest", "disks.running"))
+@case(REQUIREMENT, needs=("guest", "disks.running", "disks.random_access"))
 def changes_of_a_running_one_are_reported(lab: Lab) -> None:
     """What a running guest changed is reported, and again after it was stopped and started."""
     name, before, tokens = _begun(lab, running=True)
