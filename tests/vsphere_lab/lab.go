@@ -86,6 +86,8 @@ func inventory(o options) *simulator.Model {
 	model.ServiceContent.About.ApiVersion = apiVersion
 	model.ServiceContent.About.Version = "8.0.2"
 	model.ServiceContent.About.Build = "22385739"
+	// Whoever reads a report shall know that it was no vCenter.
+	model.ServiceContent.About.Name += " (simulator)"
 	model.ServiceContent.About.FullName = model.ServiceContent.About.Name + " 8.0.2 build-22385739"
 	return model
 }

@@ -14,7 +14,7 @@ from tests.vsphere.lab import VsphereLab
 
 def test_a_vcenter_is_the_sum_of_its_hosts(hypervisor: VsphereHypervisor, made: Made) -> None:
     before = hypervisor.host.info()
-    assert before.product == "VMware vCenter Server"
+    assert before.product == "VMware vCenter Server (simulator)"
     assert before.vcpus >= 2
     assert before.memory > before.memory_available > 0
     assert before.storage_available
