@@ -36,4 +36,6 @@ class _Target(LabTarget):
 test_conformance = conformance_tests(_Target)
 
 #: Streams are read once, from their beginning; ranges in any order.
-test_conformance_of_ranges = conformance_tests(lambda: _Target("range"), suites=("disks", "changedblocks"))
+test_conformance_of_ranges = conformance_tests(
+    lambda: _Target("range"), suites=("disks", "changedblocks")
+)
