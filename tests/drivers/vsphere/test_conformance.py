@@ -35,7 +35,7 @@ class _Target(LabTarget):
 
 test_conformance = conformance_tests(_Target)
 
-#: Streams are read once, from their beginning; ranges in any order.
-test_conformance_of_ranges = conformance_tests(
-    lambda: _Target("range"), suites=("disks", "changedblocks")
-)
+#: Streams are read once, from their beginning; ranges in any order. Disks with snapshots of people,
+#: which some other cases about changes have, cannot be read by ranges.
+_OF_RANGES = ("disks", "changedblocks.changes_of_a_running_one_are_reported")
+test_conformance_of_ranges = conformance_tests(lambda: _Target("range"), suites=_OF_RANGES)

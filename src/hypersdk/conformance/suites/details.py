@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypersdk.conformance import expect
 from hypersdk.conformance.case import case
 from hypersdk.conformance.lab import Lab
@@ -33,7 +35,9 @@ def they_are_of_the_instance(lab: Lab) -> None:
 def they_are_found_by_id(lab: Lab) -> None:
     """The details are found by id as well as by name."""
     made = lab.create()
-    expect.equal(_details(lab, made.id), _details(lab, made.name), "found by id")
+    # How much room its storage has left changes all the time.
+    by_id, by_name = (replace(_details(lab, each), storage=()) for each in (made.id, made.name))
+    expect.equal(by_id, by_name, "found by id")
 
 
 @case("details", needs=("lifecycle",))
