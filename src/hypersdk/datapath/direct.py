@@ -1,8 +1,9 @@
 """Large writes past the page cache.
 
 What is written once and not read again soon only pushes other things out of memory, and each fresh
-page costs processor time that compression and encryption need: on a virtual machine, restoring a GiB to
-a raw image took 2.4 s of it in the kernel through the cache, 0.2 s past it (medians of three).
+page costs processor time that compression and encryption need: on a virtual machine, restoring a
+GiB to a raw image took 2.4 s of it in the kernel through the cache, 0.2 s past it (medians of
+three).
 
 The kernel wants memory, place and length in whole blocks for that (open(2), O_DIRECT). The rest of
 a write, and everything on file systems that cannot, goes through the cache as usual; both see the
