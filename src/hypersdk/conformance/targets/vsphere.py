@@ -205,28 +205,52 @@ class Backend:
         self.done(folder.CreateVM_Task(spec, pool, host))
         assert observer.look(name) is not None
 
-    def done(self, task: Any) -> None:
-        """Wait for a task. Raises HypervisorError."""
+    def done(self, task: Any) -> Any:
+        """Wait for a task, and give its result. Raises HypervisorError.
+
+        Never reads the whole record of a task: what it says of its subject may be of a kind that
+        pyVmomi does not take there, such as the browser of a datastore.
+        """
+        query = vmodl.query.PropertyCollector
+        about = query.FilterSpec(
+            objectSet=[query.ObjectSpec(obj=task)],
+            propSet=[
+                query.PropertySpec(
+                    type=vim.Task, pathSet=["info.state", "info.error", "info.result"]
+                )
+            ],
+        )
         collector = self.content.propertyCollector.CreatePropertyCollector()
         try:
-            query = vmodl.query.PropertyCollector
-            collector.CreateFilter(
-                query.FilterSpec(
-                    objectSet=[query.ObjectSpec(obj=task)],
-                    propSet=[query.PropertySpec(type=vim.Task, pathSet=["info.state"])],
-                ),
-                True,
-            )
+            collector.CreateFilter(about, True)
+            known: dict[str, Any] = {}
             version = ""
-            while task.info.state not in ("success", "error"):
+            while str(known.get("info.state")) not in ("success", "error"):
                 update = collector.WaitForUpdatesEx(
                     version, query.WaitOptions(maxWaitSeconds=int(_SECONDS))
                 )
                 version = update.version if update else version
+                known |= _changes(update)
         finally:
             collector.DestroyPropertyCollector()
-        if task.info.state == "error":
-            raise HypervisorError(f"a task failed: {task.info.error.msg}", hint="See its events.")
+        # Read once more: the end may be told before the result.
+        (ended,) = self.content.propertyCollector.RetrieveContents([about])
+        known |= {each.name: each.val for each in ended.propSet or ()}
+        if str(known["info.state"]) == "error":
+            raise HypervisorError(
+                f"a task failed: {known['info.error'].msg}", hint="See its events."
+            )
+        return known.get("info.result")
+
+
+def _changes(update: Any) -> dict[str, Any]:
+    """Property → value of all objects of an update."""
+    return {
+        change.name: change.val
+        for part in (update.filterSet if update else ())
+        for each in part.objectSet or ()
+        for change in each.changeSet or ()
+    }
 
 
 class VsphereObserver:
@@ -266,8 +290,7 @@ class VsphereObserver:
         for row in self._backend.rows(vim.Datastore, "name", "browser"):
             spec = browser_type.SearchSpec(matchPattern=["*.vm*", "*.nvram"], details=flags)
             task = row["browser"].SearchDatastoreSubFolders_Task(f"[{row['name']}]", spec)
-            self._backend.done(task)
-            for folder in task.info.result or ():
+            for folder in self._backend.done(task) or ():
                 place = re.sub(r"\] (?=.)", "] ", folder.folderPath).rstrip("/")
                 for file in folder.file or ():
                     yield f"file {place}/{file.path}"
