@@ -22,7 +22,8 @@ from bench.measure import ROOT, BenchError
 from bench.peers import NAMES, peers
 from bench.race import race
 from bench.results import Results, collect_results, load, save
-from bench.vsphere import run as vsphere_run
+from bench.vsphere import measures as vsphere_measures
+from bench.vsphere.run import run_vsphere
 
 GIB = 1 << 30
 MEASURES = (*RACES, "incremental", "memory", "gc")
@@ -128,25 +129,25 @@ def drivers(only: str, quick: bool, rounds: int, results: Path | None) -> None:
 
 
 @main.command()
-@click.option("--only", default=",".join(vsphere_run.MEASURES), help="Measures, by commas.")
+@click.option("--only", default=",".join(vsphere_measures.MEASURES), help="Measures, by commas.")
 @click.option("--quick", is_flag=True, help="Small disks and few machines: does it work at all?")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--results", type=click.Path(path_type=Path), help="Where to write the samples.")
 def vsphere(only: str, quick: bool, rounds: int, results: Path | None) -> None:
     """Export, back up and list from a lab; a full run also adds to docs/benchmarks.md."""
     console = Console(stderr=True, highlight=False)
-    measures = _chosen(only, vsphere_run.MEASURES)
+    measures = _chosen(only, vsphere_measures.MEASURES)
     work = _work_folder(GIB if quick else SPACE_NEEDED)
-    scale = vsphere_run.QUICK if quick else vsphere_run.FULL
+    scale = vsphere_measures.QUICK if quick else vsphere_measures.FULL
     command = " ".join(["scripts/bench", *sys.argv[1:]])
     try:
-        found = vsphere_run.run_vsphere(work, scale, measures, rounds, command, console.print)
+        found = run_vsphere(work, scale, measures, rounds, command, console.print)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     report.show(found, Console())
-    publish = not quick and measures == vsphere_run.MEASURES and rounds >= 3
+    publish = not quick and measures == vsphere_measures.MEASURES and rounds >= 3
     _keep(found, results, publish, console)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from urllib.request import Request, urlopen
 from uuid import uuid4
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import settings
 
 BUCKET = "lab"
+
+# Some tests press Ctrl-C. A shell that starts the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about what else runs on the machine than about the code.
 settings.register_profile("hypersdk", deadline=None)

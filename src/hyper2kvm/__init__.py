@@ -1,1 +1,4 @@
-"""Conversion and migration to KVM. Nothing is published here yet."""
+"""Convert and migrate machines to KVM; and a client of the daemon for programs written for it.
+
+Importing this package imports nothing else: it takes no time and needs no library.
+"""

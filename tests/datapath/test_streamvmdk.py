@@ -44,6 +44,10 @@ def stream_of(content: bytes = CONTENT) -> bytes:
 WHOLE = stream_of()
 
 
+#: Bytes of a disk that a test keeps in memory.
+_LARGEST = 64 << 20
+
+
 def read(stream: bytes) -> bytes:
     source = StreamVmdkSource(io.BytesIO(stream))
     sink = MemorySink(source.size)
@@ -141,8 +145,11 @@ def test_a_cut_anywhere_is_no_end(cut: int) -> None:
 @given(st.integers(0, len(WHOLE) - 4), st.binary(min_size=1, max_size=4))
 def test_changed_bytes_give_the_disk_or_an_error(at: int, new: bytes) -> None:
     """Deflate has a checksum; what is outside of it may be of no meaning."""
+    stream = changed(at, new)
     try:
-        content = read(changed(at, new))
+        if StreamVmdkSource(io.BytesIO(stream)).size > _LARGEST:
+            return  # a legal stream of another disk, too large for a sink in memory
+        content = read(stream)
     except HyperSDKError:
         return
     if content == CONTENT:

@@ -84,3 +84,30 @@ def test_wait_is_cancellable(wrapped: bool) -> None:
 def test_rate_must_be_positive() -> None:
     with pytest.raises(InvalidInput):
         TokenBucket(0)
+
+
+def test_a_rate_that_is_asked_for_changes_while_bytes_wait() -> None:
+    clock, rates = Clock(), [10.0]
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        rates[0] = 10_000.0
+
+    bucket = TokenBucket(lambda: rates[0], 0, clock=clock, sleep=sleep)
+    bucket.take(10_000)  # a thousand seconds at the first rate
+    assert 1 < clock.now - 100 < 3
+    assert bucket.rate == 10_000
+
+
+def test_no_bound_for_now_lets_everything_pass() -> None:
+    clock = Clock()
+    rates: list[float | None] = [None]
+    bucket = TokenBucket(lambda: rates[0], 0, clock=clock, sleep=clock.sleep)
+    bucket.take(1 << 40)
+    assert clock.now == 100
+    rates[0] = 1000.0
+    clock.now += 2
+    bucket.take(0)  # asks again
+    began = clock.now
+    bucket.take(5000)
+    assert clock.now - began == pytest.approx(5, abs=0.2)

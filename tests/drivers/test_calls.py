@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,7 +11,7 @@ from hypersdk.drivers.calls import Call, Effect, intercepted, through
 from hypersdk.drivers.ports import PARTS, Limited, capabilities
 from hypersdk.model.capabilities import Grade, Limit
 from hypersdk.model.errors import HypervisorBusy, InstanceNotFound
-from hypersdk.model.instances import InstanceState
+from hypersdk.model.instances import Instance, InstanceState
 from hypersdk.model.specs import InstanceSpec
 from tests.drivers.wrappers.failing import lab, parts
 
@@ -121,7 +121,7 @@ def test_an_interceptor_may_refuse_repeat_and_raise_afterwards(tmp_path: Path) -
 def test_a_listing_is_read_to_its_end_inside_of_the_call(tmp_path: Path) -> None:
     class Broken:
         def instances(self) -> Any:
-            yield "web"
+            yield from _machines(1)
             raise HypervisorBusy("in the middle")
 
     hypervisor = lab(tmp_path)
@@ -139,6 +139,64 @@ def test_a_listing_is_read_to_its_end_inside_of_the_call(tmp_path: Path) -> None
     with pytest.raises(HypervisorBusy):
         wrapped.inventory.instances()
     assert caught == ["inventory.instances: in the middle"]
+
+
+def _machines(count: int) -> Iterator[Instance]:
+    for number in range(count):
+        yield Instance(f"id-{number}", f"vm-{number:05}", InstanceState.STOPPED, 1, 1 << 20)
+
+
+def test_a_long_listing_comes_in_parts_and_each_is_a_call(tmp_path: Path) -> None:
+    read = 0
+
+    class Long:
+        def instances(self) -> Iterator[Instance]:
+            nonlocal read
+            for read, one in enumerate(_machines(1234), 1):  # noqa: B007 - counts
+                yield one
+
+    made: list[int] = []
+
+    def count(call: Call, go: Go) -> Any:
+        assert call.operation == "inventory.instances"
+        answer = go()
+        made.append(read)
+        return answer
+
+    wrapped = intercepted(Replaced(lab(tmp_path), inventory=Long()), count)
+    assert wrapped.inventory is not None
+    rows = wrapped.inventory.instances()
+    assert made == [100]
+    assert next(rows).name == "vm-00000"
+    assert read == 100
+    assert len(list(rows)) == 1233
+    assert made == [100, 600, 1100, 1234]
+
+
+def test_a_listing_that_breaks_later_is_repeated_without_loss_or_double(tmp_path: Path) -> None:
+    broken = [777, 350]  # places at which a reading breaks, the last first
+
+    class Breaking:
+        def instances(self) -> Iterator[Instance]:
+            end = broken.pop() if broken else None
+            for number, one in enumerate(_machines(1000)):
+                if number == end:
+                    raise HypervisorBusy("in the middle")
+                yield one
+
+    caught: list[str] = []
+
+    def repeat(_call: Call, go: Go) -> Any:
+        try:
+            return go()
+        except HypervisorBusy as error:
+            caught.append(error.message)
+            return repeat(_call, go)
+
+    wrapped = intercepted(Replaced(lab(tmp_path), inventory=Breaking()), repeat)
+    assert wrapped.inventory is not None
+    assert list(wrapped.inventory.instances()) == list(_machines(1000))
+    assert len(caught) == 2
 
 
 def Replaced(hypervisor: ports.Hypervisor, **other: object) -> Any:  # noqa: N802 - stands for one

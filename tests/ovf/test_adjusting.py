@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hypersdk.model.errors import InvalidInput
@@ -66,3 +68,24 @@ def test_other_names_change_nothing_else() -> None:
 def test_what_is_no_descriptor_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidInput):
         adjusted(text, {}, {})
+
+
+def setting(content: bytes) -> tuple[list[str], list[str]]:
+    """Where the setting of the UEFI variables leads, and the ids of files of variables."""
+    places = re.findall(rb'<vmw:ExtraConfig[^>]*vmw:key="nvram"[^>]*vmw:value="([^"]*)"', content)
+    ids = re.findall(rb'<ovf:File [^>]*ovf:id="([^"]*)"[^>]*ovf:href="[^"]*\.nvram"', content)
+    return [each.decode() for each in places], [each.decode() for each in ids]
+
+
+def test_the_setting_of_the_uefi_variables_leads_to_their_file() -> None:
+    """vSphere finds them by the id of the file, which is another one after an export."""
+    disks = {number: written(number) for number in range(3)}
+    plain = adjusted(OWN, disks, {})
+    assert setting(plain) == ([], [])
+    given = adjusted(plain, disks, {"notes.txt": 1, "web.nvram": 9})
+    assert setting(given) == (["ovf:/file/other2"], ["other2"])
+    again = adjusted(given, disks, {"web.nvram": 9})
+    assert setting(again) == (["ovf:/file/other1"], ["other1"])
+    assert setting(adjusted(given, disks, {})) == ([], [])
+    made = write_ovf(OvfMachine(name="a", vcpus=1, memory=MIB, files=("cd.iso", "a.nvram")))
+    assert setting(made) == (["ovf:/file/other2"], ["other2"])

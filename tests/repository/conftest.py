@@ -15,4 +15,4 @@ def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs of six blobs, so that a backup of a MiB has several; and buffers to match."""
     for module in (packs, repack):
         monkeypatch.setattr(module, "PACK_BLOBS", SMALL_PACK)
-        monkeypatch.setattr(module, "PACK_BUFFER", 2 << 20)
+    monkeypatch.setattr(packs, "PACK_BUFFER", 2 << 20)

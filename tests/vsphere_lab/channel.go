@@ -159,34 +159,3 @@ func (r *rate) set(bytes int64) {
 	defer r.mu.Unlock()
 	r.bytes = bytes
 }
-
-// streamCounts are the open streams, and the most there were at a time.
-type streamCounts struct {
-	mu        sync.Mutex
-	open      int
-	now       map[string]int // by "host NAME" and "datastore NAME"
-	hosts     map[string]int
-	datastore map[string]int
-}
-
-func newStreamCounts() *streamCounts {
-	return &streamCounts{now: map[string]int{}, hosts: map[string]int{}, datastore: map[string]int{}}
-}
-
-// begin counts a stream; the function given back ends it.
-func (s *streamCounts) begin(host, datastore string) func() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open++
-	s.now["host "+host]++
-	s.now["datastore "+datastore]++
-	s.hosts[host] = max(s.hosts[host], s.now["host "+host])
-	s.datastore[datastore] = max(s.datastore[datastore], s.now["datastore "+datastore])
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.open--
-		s.now["host "+host]--
-		s.now["datastore "+datastore]--
-	}
-}

@@ -23,10 +23,12 @@ type Lab struct {
 	model   *simulator.Model
 	store   *blocks.Store
 	faults  *faultList
-	streams *streamCounts
+	streams *openCounts
 	rate    *rate
 	packed  *packedCache
 	server  endpoint
+
+	leaseCounts *openCounts
 
 	mu        sync.Mutex
 	calls     map[string]int
@@ -42,9 +44,10 @@ type snapshotLinks map[int32]*link
 func newLab(o options, home string) (*Lab, error) {
 	lab := &Lab{
 		options: o, home: home, store: blocks.NewStore(home),
-		faults: newFaultList(), streams: newStreamCounts(), rate: &rate{},
-		packed: &packedCache{folder: home},
-		calls:  map[string]int{}, disks: map[string]*disk{},
+		faults: newFaultList(), streams: newOpenCounts(), rate: &rate{},
+		leaseCounts: newOpenCounts(),
+		packed:      &packedCache{folder: home},
+		calls:       map[string]int{}, disks: map[string]*disk{},
 		snapshots: map[types.ManagedObjectReference]snapshotLinks{},
 		leases:    map[string]*Lease{}, uploads: []upload{},
 	}
@@ -111,7 +114,8 @@ var openMethods = map[string]bool{
 //
 // The simulator looks a receiver up in the session of the call, so that is where ours goes: into a
 // registry that lives as long as this call. The registry of the service keeps the simulator's
-// objects, whose types its own code relies on.
+// objects, whose types its own code relies on. Only a collector of properties stays: it belongs to
+// the session.
 func (l *Lab) dispatch(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 	if ctx.Session != nil && ctx.Session.UserName == "" {
 		return nil, nil // the simulator's own client
@@ -127,6 +131,10 @@ func (l *Lab) dispatch(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 	}
 	if fault := l.locked(method); fault != nil {
 		return nil, fault
+	}
+	if ctx.Session != nil && method.This.Type == "PropertyCollector" {
+		l.collecting(ctx.Session, method.This)
+		return nil, nil
 	}
 	ours := l.wrap(method.This)
 	if ours != nil && ctx.Session != nil {

@@ -30,6 +30,7 @@ type Lease struct {
 	transfers []*transfer
 	checksums map[string]string // "sha1" or "sha256" by URL
 	expiry    *time.Timer
+	counted   func()        // ends its being counted
 	ended     chan struct{} // closed when the lease is no longer ready
 	alive     bool
 }
@@ -53,6 +54,11 @@ func (l *Lab) newLease(vm *machine, kind string) *Lease {
 
 // begin makes the lease ready after a moment, or fails it when a fault was asked for.
 func (e *Lease) begin() {
+	var datastores []string
+	for _, one := range e.transfers {
+		datastores = append(datastores, one.datastore)
+	}
+	e.counted = e.lab.leaseCounts.begin(e.lab.hostName(e.vm.VirtualMachine), datastores...)
 	time.AfterFunc(e.lab.options.readyAfter, func() {
 		if f := e.lab.faults.take("lease_error", e.spot(-1, 0)); f != nil {
 			e.fail(&types.HostCommunication{}, "the host did not answer")
@@ -129,6 +135,7 @@ func (e *Lease) end() bool {
 		e.expiry.Stop()
 	}
 	close(e.ended)
+	e.counted()
 	for _, one := range e.transfers {
 		one.release(e.lab)
 	}

@@ -43,12 +43,6 @@ type machineState struct {
 	Power string `json:"power"`
 }
 
-type streamState struct {
-	Open    int            `json:"open"`
-	Host    map[string]int `json:"most_per_host"`
-	Storage map[string]int `json:"most_per_datastore"`
-}
-
 // state is what is going on, for tests that look for leftovers. Only leases that live are listed.
 func (l *Lab) state(*http.Request) (any, error) {
 	sessions := []sessionState{}
@@ -72,7 +66,8 @@ func (l *Lab) state(*http.Request) (any, error) {
 	sort.Slice(machines, func(a, b int) bool { return machines[a].Name < machines[b].Name })
 	return map[string]any{
 		"sessions": sessions, "machines": machines, "snapshots": snapshots, "leases": l.leaseStates(),
-		"uploads": l.uploadStates(), "streams": l.streams.state(), "calls": l.callCounts(),
+		"uploads": l.uploadStates(), "streams": l.streams.state(), "lease_counts": l.leaseCounts.state(),
+		"calls": l.callCounts(),
 	}, nil
 }
 
@@ -114,19 +109,6 @@ func (l *Lab) callCounts() map[string]int {
 	copied := map[string]int{}
 	for name, count := range l.calls {
 		copied[name] = count
-	}
-	return copied
-}
-
-func (s *streamCounts) state() streamState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	copied := streamState{Open: s.open, Host: map[string]int{}, Storage: map[string]int{}}
-	for host, count := range s.hosts {
-		copied.Host[host] = count
-	}
-	for storage, count := range s.datastore {
-		copied.Storage[storage] = count
 	}
 	return copied
 }

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from blake3 import blake3
 
@@ -47,6 +47,8 @@ class Digest(Protocol):
     def update(self, data: bytes, /) -> object: ...
 
     def hexdigest(self) -> str: ...
+
+    def copy(self) -> Self: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hypersdk import InvalidInput, MissingRequirement, connect
+from hypersdk import InvalidInput, MissingRequirement, connect, reap_imports
 from hypersdk.cli.checks import Check, State, examine
 from hypersdk.cli.command import Command
 from hypersdk.cli.tables import Column, Table, left
@@ -24,7 +24,7 @@ class Options:
 
 
 @click.command("doctor", cls=Command)
-@click.option("--reap", is_flag=True, help="Clean up what killed backups left, instead.")
+@click.option("--reap", is_flag=True, help="Clean up what killed runs left, instead.")
 @click.option(
     "-H",
     "--hypervisor",
@@ -42,7 +42,8 @@ def doctor(terminal: Terminal, /, **given: Any) -> None:
     something that every backup needs is missing.
 
     With --reap it ends backup jobs of runs that were killed, thaws filesystems that they froze,
-    and removes their scratch files. Runs that are alive are not touched.
+    and removes their scratch files, and instances that a killed import left half written. Runs
+    that are alive are not touched.
     """
     options = Options(**given)
     if options.reap:
@@ -58,6 +59,7 @@ def clean_up(terminal: Terminal, options: Options) -> None:
     for url in options.hypervisors or (DEFAULT_HYPERVISOR,):
         hypervisor = connect(url)
         try:
+            done += reap_imports(hypervisor, dry_run=options.dry_run)
             if hypervisor.leftovers is not None:
                 done += hypervisor.leftovers.reap(dry_run=options.dry_run)
         finally:

@@ -51,7 +51,7 @@ def tell(program: str, error: BaseException, document: Document, terminal: Termi
         terminal.complain("".join(traceback.format_exception(error)).rstrip())
 
 
-def describe(error: BaseException) -> Document:
+def describe(error: BaseException, program: str = "hypersdk") -> Document:
     """The error as an object: kind, message, hint, exit_code, and the failures of its parts."""
     match error:
         case PartialFailure():
@@ -63,7 +63,7 @@ def describe(error: BaseException) -> Document:
         case HyperSDKError():
             return _document(error, error.message, error.hint, error.exit_code)
         case click.UsageError():
-            return _document(error, *_usage(error), EXIT_USAGE)
+            return _document(error, *_usage(error, program), EXIT_USAGE)
         case click.ClickException():
             return _document(error, error.format_message(), "", error.exit_code)
         case KeyboardInterrupt() | click.Abort():
@@ -90,7 +90,7 @@ def _document(
     }
 
 
-def _usage(error: click.UsageError) -> tuple[str, str]:
+def _usage(error: click.UsageError, program: str) -> tuple[str, str]:
     message = error.format_message().rstrip(".")
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         message = "no command was given"
@@ -98,7 +98,7 @@ def _usage(error: click.UsageError) -> tuple[str, str]:
         # Click's own words list everything that is somehow alike.
         near = f". Did you mean '{error.possibilities[0]}'?" if error.possibilities else ""
         message = error.message.rstrip(".") + near
-    where = error.ctx.command_path if error.ctx is not None else "hypersdk"
+    where = error.ctx.command_path if error.ctx is not None else program
     return message[:1].lower() + message[1:], f"See: {where} --help"
 
 

@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console
 from rich.file_proxy import FileProxy
 
 from hypersdk.cli.tables import Table, printable
-from hypersdk.config.settings import Settings, load_settings
-from hypersdk.observe.log import configure_logging
+
+if TYPE_CHECKING:
+    from hypersdk.config.settings import Settings
 
 #: What a command says about its result; ends up in one JSON object.
 Document = dict[str, object]
@@ -58,6 +59,8 @@ class Terminal:
     @cached_property
     def settings(self) -> Settings:
         """What the user set in the environment or the settings file. Raises InvalidInput."""
+        from hypersdk.config.settings import load_settings  # noqa: PLC0415 - slow to import
+
         return load_settings()
 
     @property
@@ -67,6 +70,8 @@ class Terminal:
 
     def configure_log(self) -> None:
         """Warnings of the work below go to stderr, more or less of them as asked."""
+        from hypersdk.observe.log import configure_logging  # noqa: PLC0415 - slow to import
+
         level = self.settings.log_level
         if self.quiet:
             level = "error"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from hypersdk import PointDisk, RestorePoint, Sign
 from hypersdk.model.instances import Consistency
 from hypersdk.model.units import MIB, format_size
+
+if TYPE_CHECKING:  # flows are slow to import
+    from hypersdk import PointDisk, RestorePoint, Sign
 
 
 def size(count: float) -> str:
@@ -62,10 +65,10 @@ def consistency(point: RestorePoint) -> str:
 def sign(shown: Sign) -> str:
     """By what it was seen that a guest has booted."""
     return {
-        Sign.SERIAL: "its serial line shows the text",
-        Sign.AGENT: "its agent answers",
-        Sign.SCREEN: "its screen changes",
-    }[shown]
+        "serial": "its serial line shows the text",
+        "agent": "its agent answers",
+        "screen": "its screen changes",
+    }[shown.value]
 
 
 def marks(point: RestorePoint) -> list[str]:

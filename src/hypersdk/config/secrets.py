@@ -22,7 +22,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
+from hypersdk.config.documents import write_privately
 from hypersdk.model.errors import InvalidInput, MissingRequirement
 
 _log = logging.getLogger(__name__)
@@ -152,3 +154,24 @@ def _from_keyring(place: str) -> str:
             hint=f"Store it with: keyring set {service} {user}",
         )
     return secret
+
+
+def keep(service: str, user: str, secret: str, *, folder: Path) -> SecretReference:
+    """Put a secret into the keyring; where there is none, into a file of ``folder`` that only
+    this user can read. Gives the reference that `resolve` takes."""
+    try:
+        import keyring  # noqa: PLC0415 - an extra
+        import keyring.errors  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return _keep_in_file(folder, user, secret)
+    try:
+        keyring.set_password(service, user, secret)
+    except keyring.errors.KeyringError:  # no desktop, no daemon: a server
+        return _keep_in_file(folder, user, secret)
+    return SecretReference("keyring", f"{service}/{user}")
+
+
+def _keep_in_file(folder: Path, user: str, secret: str) -> SecretReference:
+    path = folder / user
+    write_privately(path, f"{secret}\n", replace=True)
+    return SecretReference("file", str(path))

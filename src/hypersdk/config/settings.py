@@ -42,6 +42,8 @@ FILE_VARIABLE = "HYPERSDK_CONFIG"
 #: How alike a variable's name must be to a setting's to be taken for a misspelt one. Variables
 #: that are not alike may hold secrets (``env:HYPERSDK_PASSPHRASE``) and are left alone.
 _ALIKE = 0.8
+#: Of the daemon (`config.daemon.known`), as users of the original have them.
+_OTHERS = frozenset({"HYPERSDK_BACKUP_DIR", "HYPERSDK_ISO_DIR"})
 #: Of a hypervisor: it stands before a slash on command lines.
 _NAME = re.compile(r"[\w.-]+")
 
@@ -148,7 +150,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def _refuse_misspelt_variables() -> None:
-    known = {FILE_VARIABLE, *(PREFIX + name.upper() for name in Settings.model_fields)}
+    known = {FILE_VARIABLE, *_OTHERS, *(PREFIX + name.upper() for name in Settings.model_fields)}
     for variable in sorted(set(os.environ) - known):
         near = get_close_matches(variable, known, n=1, cutoff=_ALIKE)
         if variable.startswith(PREFIX) and near:

@@ -19,7 +19,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self, cast
+from typing import Protocol, Self, cast, runtime_checkable
 
 from isal import isal_zlib
 
@@ -71,6 +71,26 @@ class Record(Protocol):
     """Where a copy of a stream goes."""
 
     def write(self, data: bytes, /) -> object: ...
+
+
+@runtime_checkable
+class Digesting(Protocol):
+    """A `Record` that digests what it takes, so that nobody needs to do it once more."""
+
+    def digesting(self, algorithm: str) -> Hash | None:
+        """The digest of all that is going to be written, as it grows. None when it is not made, or
+        something was written before. Nobody else updates it; it may be copied."""
+        ...
+
+
+class Hash(Protocol):
+    """As of hashlib."""
+
+    def update(self, data: bytes, /) -> object: ...
+
+    def hexdigest(self) -> str: ...
+
+    def copy(self) -> Self: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +332,11 @@ class _Pass:
             whole = at == begin and stop - begin == min(grain, self.header.capacity - begin)
             content = self._kept.pop(number, None) if whole else self._kept.get(number)
             part = buffer[at - offset : stop - offset]
-            part[:] = (
-                bytes(len(part))
-                if content is None
-                else self._inflated(content, number)[at - begin : stop - begin]
-            )
+            if content is None:
+                part[:] = bytes(len(part))
+            else:
+                data = self._inflated(content, number)
+                part[:] = data if len(data) == len(part) else data[at - begin : stop - begin]
             at = stop
 
     def _inflated(self, content: bytes, number: int) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from hypersdk.drivers.ports import PARTS, Hypervisor, Limited
@@ -59,9 +60,13 @@ _REPEATABLE = frozenset({
     "storage.resize_volume",
 })  # fmt: skip
 
-#: Answers that iterate over something finished. They are read to their end inside of the call, so
-#: that wrappers see their errors.
+#: Answers that iterate over something finished, whose items have an ``id``. They are read inside of
+#: calls, so that wrappers see their errors: the first part when it is asked for, each further part
+#: by a call of its own, so that the first items are there early and no deadline covers thousands.
 _LISTINGS = frozenset({"inventory.instances"})
+#: Items that the first call reads, and each further one. Most lists are one call.
+_FIRST_ITEMS = 100
+_ITEMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +160,54 @@ class _Part:
         method = getattr(self._inner, name)
         if name.startswith("_") or not callable(method):
             return method
-        if f"{self._name}.{name}" in _LISTINGS:
-            method = _finishing(method)
+        listing = f"{self._name}.{name}" in _LISTINGS
 
         def call(*arguments: Any, **options: Any) -> Any:
             made = Call(self._url, self._name, name, arguments, options)
-            return through(self._interceptors, made, partial(method, *arguments, **options))
+            go = partial(method, *arguments, **options)
+            if listing:
+                return _Listing(go, partial(through, self._interceptors, made)).items()
+            return through(self._interceptors, made, go)
 
         setattr(self, name, call)
         return call
 
 
-def _finishing(listing: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """The same listing, but its answer is there in full when the call returns."""
+class _Listing:
+    """Reads a list part by part, each in a call that ``guard`` makes. One thread at a time.
 
-    def finished(*arguments: Any, **options: Any) -> Iterator[Any]:
-        return iter(tuple(listing(*arguments, **options)))
+    A call may be made several times, and one that was given up may still go on: each takes the list
+    as it is, and puts nothing back. What is repeated begins anew and leaves out what was given.
+    """
 
-    return finished
+    def __init__(
+        self, begin: Callable[[], Iterator[Any]], guard: Callable[[Callable[[], Any]], Any]
+    ) -> None:
+        self._begin = begin
+        self._guard = guard
+        self._rest: Iterator[Any] | None = None
+        self._given: set[str] = set()
+
+    def items(self) -> Iterator[Any]:
+        """All; the first part is there when this returns."""
+        return self._after(self._part(_FIRST_ITEMS), _FIRST_ITEMS)
+
+    def _after(self, part: Sequence[Any], wanted: int) -> Iterator[Any]:
+        while True:
+            yield from part
+            if len(part) < wanted:
+                return
+            part, wanted = self._part(_ITEMS), _ITEMS
+
+    def _part(self, count: int) -> Sequence[Any]:
+        part: Sequence[Any]
+        part, self._rest = self._guard(partial(self._read, count))
+        self._given.update(item.id for item in part)
+        return part
+
+    def _read(self, count: int) -> tuple[Sequence[Any], Iterator[Any]]:
+        rest, self._rest = self._rest, None
+        if rest is None:
+            given = frozenset(self._given)
+            rest = (item for item in self._begin() if item.id not in given)
+        return tuple(islice(rest, count)), rest

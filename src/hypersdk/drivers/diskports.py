@@ -192,6 +192,8 @@ class Placement:
     overwrite: bool = False
     #: No NIC has a link: the guest can reach nothing and nobody can reach it.
     isolated: bool = False
+    #: Added to the tags that it had.
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Building(AbstractContextManager["Building"], Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,16 +15,17 @@ from hypersdk.datapath.cancel import Cancellable, CancelToken
 from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSource
-from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.datapath.throttle import Rate, Throttled, TokenBucket
 from hypersdk.drivers.diskports import BackupView, DiskView, ViewOptions
 from hypersdk.drivers.ports import Hypervisor
+from hypersdk.flows.attempts import ATTEMPTS, Faults, Recording, SourceFailed, Watched, again
 from hypersdk.flows.audit import Rereading, lying_chunks
 from hypersdk.flows.views import ImageView
-from hypersdk.model.errors import Damaged, HypervisorError, InvalidInput
+from hypersdk.model.errors import Damaged, HyperSDKError, HypervisorError, InvalidInput
 from hypersdk.model.points import DiskStatistics, PointDisk, RestorePoint
 from hypersdk.model.progress import Reporter, silent
 from hypersdk.model.units import MIB
-from hypersdk.observe.progress import Counters, ProgressTicker
+from hypersdk.observe.progress import Amounts, Counters, ProgressTicker
 from hypersdk.repository.layout import point_key
 from hypersdk.repository.points import new_point_id
 from hypersdk.repository.repository import Repository
@@ -41,7 +43,7 @@ class BackupOptions:
     """How to back up."""
 
     #: Bytes per second read from the source; None: as fast as it goes.
-    throttle: int | None = None
+    throttle: Rate | None = None
     #: Written into the restore point.
     tags: Mapping[str, str] = field(default_factory=dict)
     #: Bytes, for disks without an earlier point; None: the repository's default.
@@ -249,23 +251,30 @@ class _DiskTask:
         *,
         inherit: bool,
     ) -> PointDisk:
+        """Begun anew when its source fails: chunks that were stored meanwhile are found by id."""
         began = time.monotonic()
-        name = view.disk.name
-        counters = Counters()
-        with self._source(view, counters, chunk_size, full=not inherit) as source:
-            sink = self._session.disk(
-                source.size,
-                chunk_size,
-                before,
-                inherit=inherit,
-                stored=lambda count: counters.add(stored=count),
-            )
-            self._copy(name, source, sink, counters)
-            segments, changed = sink.finish()
-        amounts = counters.amounts
+        amounts: list[Amounts] = []
+
+        def once() -> tuple[int, tuple[bytes, ...], int]:
+            counters = Counters()
+            sink = None
+            try:
+                with self._source(view, counters, chunk_size, full=not inherit) as source:
+                    sink = self._sink(source.size, chunk_size, before, counters, inherit=inherit)
+                    self._copy(view, source, sink, counters, attempt=len(amounts) + 1)
+                    return source.size, *sink.finish()
+            except SourceFailed:
+                if sink is not None:
+                    sink.discard()
+                raise
+            finally:
+                amounts.append(counters.amounts)
+
+        where = f"{self._instance}/{view.disk.name}"
+        size, segments, changed = again(once, where, self._cancel, self.warnings.append)
         return PointDisk(
-            name=name,
-            size=source.size,
+            name=view.disk.name,
+            size=size,
             chunk_size=chunk_size,
             segments=segments,
             format=view.disk.format,
@@ -274,13 +283,30 @@ class _DiskTask:
             incremental=inherit,
             reason=reason,
             statistics=DiskStatistics(
-                read=amounts.read,
+                read=sum(each.read for each in amounts),
                 changed=changed,
-                stored=amounts.stored,
-                zero=amounts.zero,
-                unchanged=amounts.unchanged,
+                stored=sum(each.stored for each in amounts),
+                zero=amounts[-1].zero,
+                unchanged=amounts[-1].unchanged,
                 seconds=time.monotonic() - began,
             ),
+        )
+
+    def _sink(
+        self,
+        size: int,
+        chunk_size: int,
+        before: PointDisk | None,
+        counters: Counters,
+        *,
+        inherit: bool,
+    ) -> DiskSink:
+        return self._session.disk(
+            size,
+            chunk_size,
+            before,
+            inherit=inherit,
+            stored=lambda count: counters.add(stored=count),
         )
 
     def _chunk_size(self, before: PointDisk | None, granularity: int) -> int:
@@ -306,20 +332,44 @@ class _DiskTask:
                 return error.message
         return f"the changed-block record lied about {lies} chunks of the sample" if lies else ""
 
+    @contextmanager
     def _source(
         self, view: DiskView, counters: Counters, chunk_size: int, *, full: bool
-    ) -> BlockSource:
-        return Observed(self._throttled(view.open(full=full)), counters, chunk_size)
+    ) -> Iterator[BlockSource]:
+        """Open for one attempt. An error that comes from it is raised as SourceFailed."""
+        try:
+            opened = view.open(full=full)
+        except HyperSDKError as error:
+            raise SourceFailed(error, streamed=False) from error
+        faults = Faults()
+        source = Observed(self._throttled(Watched(opened, faults)), counters, chunk_size)
+        with source:
+            try:
+                yield source
+            except HyperSDKError as error:
+                if not faults.has(error):
+                    raise
+                raise SourceFailed(error, streamed=isinstance(opened, Recording)) from error
 
     def _throttled(self, source: BlockSource) -> BlockSource:
         bounded = Throttled(source, self._bucket) if self._bucket else source
         return Cancellable(bounded, self._cancel)
 
-    def _copy(self, disk: str, source: BlockSource, sink: DiskSink, counters: Counters) -> None:
+    def _copy(
+        self,
+        view: DiskView,
+        source: BlockSource,
+        sink: DiskSink,
+        counters: Counters,
+        *,
+        attempt: int,
+    ) -> None:
         must_read = frozenset(sink.must_read())
         if must_read:
             source = Rereading(source, must_read, sink.granularity)
         workers = self._options.workers or os.cpu_count() or 2
-        task = f"{self._instance}/{disk}"
+        task = f"{self._instance}/{view.disk.name}"
+        if attempt > 1:
+            task += f" (read again, {attempt} of {ATTEMPTS})"
         with ProgressTicker(task, source.size, counters, self._reporter):
             copy(source, sink, request_size=REQUEST_SIZE, workers=workers)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypersdk.datapath.cancel import CancelToken
+from hypersdk.datapath.throttle import Rate
 from hypersdk.drivers.diskports import Placement, Provisioning
 from hypersdk.drivers.ports import Hypervisor, Lifecycle
 from hypersdk.flows.restore import RestoredDisk, RestoreOptions, write_disk
@@ -24,7 +25,7 @@ class ProvisionOptions:
     #: Start it when it is complete.
     start: bool = False
     #: Bytes per second written; None: as fast as it goes.
-    throttle: int | None = None
+    throttle: Rate | None = None
     #: Threads; None: one per core, more for a remote repository.
     workers: int | None = None
 

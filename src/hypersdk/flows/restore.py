@@ -15,7 +15,7 @@ from hypersdk.datapath.observed import Observed, ObservedSink
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.sparse import Sparse
-from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.datapath.throttle import Rate, Throttled, TokenBucket
 from hypersdk.model.errors import HyperSDKError, Interrupted, InvalidInput, PartialFailure
 from hypersdk.model.instances import Purpose
 from hypersdk.model.points import PointDisk, RestorePoint
@@ -41,7 +41,7 @@ class RestoreOptions:
     #: Replace a file that is there.
     overwrite: bool = False
     #: Bytes per second written; None: as fast as it goes.
-    throttle: int | None = None
+    throttle: Rate | None = None
     #: Threads; None: one per core, more for a remote repository.
     workers: int | None = None
 
@@ -99,6 +99,21 @@ def restore(
             failures,
         )
     return done
+
+
+def restore_targets(
+    point: RestorePoint, folder: Path, disks: Sequence[str], image_format: str
+) -> dict[str, Path]:
+    """Disk → its file in the folder, which is made, as ``restore`` calls it. ``disks``: only these;
+    none: all. Raises PointNotFound, InvalidInput."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os(error, folder, "create") from error
+    chosen = [
+        pair for name in disks or (None,) for pair in _targets(point, folder, name, image_format)
+    ]
+    return {disk.name: path for disk, path in chosen}
 
 
 def _targets(

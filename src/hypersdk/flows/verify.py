@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from hypersdk.datapath.cancel import CancelToken
 from hypersdk.model.points import RestorePoint, VerifyLevel, VerifyReport
@@ -13,14 +14,14 @@ from hypersdk.repository.repository import Repository
 
 def verify(
     repository: Repository,
-    point: RestorePoint | None = None,
+    point: RestorePoint | Sequence[RestorePoint] | None = None,
     level: VerifyLevel = VerifyLevel.CONTENT,
     *,
     workers: int | None = None,
     reporter: Reporter = silent,
     cancel: CancelToken | None = None,
 ) -> VerifyReport:
-    """Check the whole repository, or what one point needs. Damage is reported, not raised.
+    """Check the whole repository, or what one or some points need. Damage is reported, not raised.
 
     Chunks found damaged are noted in the repository, so that the next backup stores them again.
     Raises KeyRequired for ``CONTENT`` without a reader key, StoreError, Interrupted.
@@ -44,5 +45,6 @@ def verify(
             )
         )
 
-    points = None if point is None else [point]
-    return repository.verify(points, level, watch, workers or os.cpu_count() or 2)
+    points = [point] if isinstance(point, RestorePoint) else point
+    with token.scope():
+        return repository.verify(points, level, watch, workers or os.cpu_count() or 2)

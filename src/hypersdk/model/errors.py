@@ -4,15 +4,29 @@
 
     HyperSDKError                 exit 1   HTTP 500
     ├── InvalidInput              exit 2   HTTP 400   the caller asked for something malformed
+    │   └── IdempotencyMismatch            HTTP 422   a key that belongs to another request
     ├── NotFound                           HTTP 404
     │   ├── PointNotFound                             no such restore point or disk in it
     │   └── InstanceNotFound
     ├── Conflict                           HTTP 409   what is there forbids the request
     │   ├── AlreadyExists                             would overwrite
-    │   └── InvalidState                              the instance is in the wrong state
+    │   ├── InvalidState                              the instance is in the wrong state
+    │   ├── PreconditionFailed             HTTP 412   it was changed by somebody else meanwhile
+    │   └── RequestRunning                 HTTP 409   retryable: the same request, a moment ago
     ├── MissingRequirement        exit 4   HTTP 503   a program or library is not installed
     ├── PartialFailure            exit 3   HTTP 207   some disks or instances failed, each named
     ├── Interrupted               exit 130 HTTP 499   cancelled by the user
+    ├── AccessError                        HTTP 403
+    │   ├── NotAuthenticated               HTTP 401   nobody we know
+    │   ├── NotAllowed                     HTTP 403   known, but may not
+    │   └── QuotaExceeded                  HTTP 403   its tenant has used up what it may
+    ├── TooManyRequests                    HTTP 429   retryable: slow down
+    ├── TooLarge                           HTTP 413
+    ├── DatabaseError                      HTTP 500   the daemon's own database
+    │   └── DatabaseUnavailable            HTTP 503   retryable
+    ├── DaemonError                        HTTP 502   what a client of the daemon meets
+    │   ├── DaemonUnreachable              HTTP 503   retryable
+    │   └── DaemonRefused                             it answered with an error; its status is kept
     ├── DataPathError                      HTTP 502   bytes could not be read or written
     │   ├── ImageRefused                   HTTP 422   a corrupt, hostile or escaping image
     │   └── EndpointTimeout                HTTP 504   retryable: the other end went silent
@@ -33,6 +47,7 @@
         │   └── CircuitOpen                HTTP 503   retryable: it failed often and is left alone
         ├── HypervisorBusy                 HTTP 503   retryable: refused before anything was begun
         ├── HypervisorDenied               HTTP 403   who we are may not do it
+        ├── HypervisorUntrusted                       its certificate is not one that we trust
         ├── NotSupported                   HTTP 501   this hypervisor cannot do it
         ├── OperationTimeout               HTTP 504   the guest or hypervisor did not do it in time
         │   └── NoAnswer                              the hypervisor itself left a call unanswered
@@ -73,6 +88,12 @@ class InvalidInput(HyperSDKError):
     http_status = 400
 
 
+class IdempotencyMismatch(InvalidInput):
+    """An ``Idempotency-Key`` that belongs to another request."""
+
+    http_status = 422
+
+
 class NotFound(HyperSDKError):
     """What was named is not there."""
 
@@ -101,6 +122,18 @@ class InvalidState(Conflict):
     """The instance is not in a state that allows the operation."""
 
 
+class PreconditionFailed(Conflict):
+    """Somebody else changed it since the caller looked."""
+
+    http_status = 412
+
+
+class RequestRunning(Conflict):
+    """A request with this ``Idempotency-Key`` is being carried out; its answer comes later."""
+
+    retryable = True
+
+
 class MissingRequirement(HyperSDKError):
     """A program or library that this operation needs is not installed."""
 
@@ -125,6 +158,76 @@ class Interrupted(HyperSDKError):
 
     exit_code = 130
     http_status = 499
+
+
+class AccessError(HyperSDKError):
+    """Who asks may not have it."""
+
+    http_status = 403
+
+
+class NotAuthenticated(AccessError):
+    """No credentials, or wrong or expired ones."""
+
+    http_status = 401
+
+
+class NotAllowed(AccessError):
+    """Known, but its role, scope or tenant does not allow it."""
+
+
+class QuotaExceeded(AccessError):
+    """The tenant has used up what it may use."""
+
+
+class TooManyRequests(HyperSDKError):
+    """More than what is let through; ``after`` seconds later it may be again."""
+
+    http_status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", after: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
+
+
+class TooLarge(HyperSDKError):
+    """A request with a longer body than its route takes."""
+
+    http_status = 413
+
+
+class DatabaseError(HyperSDKError):
+    """The daemon's own database refused something."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The daemon's own database does not answer, or has no room."""
+
+    http_status = 503
+    retryable = True
+
+
+class DaemonError(HyperSDKError):
+    """What a client of the daemon meets."""
+
+    http_status = 502
+
+
+class DaemonUnreachable(DaemonError):
+    """No daemon answers at the URL."""
+
+    http_status = 503
+    retryable = True
+
+
+class DaemonRefused(DaemonError):
+    """The daemon answered with an error: ``status`` of HTTP, ``kind`` the class of its error."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, kind: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.kind = kind
 
 
 class DataPathError(HyperSDKError):
@@ -242,6 +345,10 @@ class HypervisorDenied(HypervisorError):
     """The user, socket or credentials do not have the right."""
 
     http_status = 403
+
+
+class HypervisorUntrusted(HypervisorError):
+    """It shows a certificate that is not the pinned one, or that nobody vouches for."""
 
 
 class NotSupported(HypervisorError):

@@ -39,6 +39,7 @@ _FORMS = (
         MASK,
     ),
     (re.compile(r"\bhypersdk-identity-[\w-]+"), f"hypersdk-identity-{MASK}"),
+    (re.compile(r"\bhsdk_([0-9a-f]{16})_[\w-]+"), rf"hsdk_\1_{MASK}"),  # the id may be seen
     (re.compile(r"\bAGE-SECRET-KEY-[A-Z0-9-]+"), MASK),
     # scheme://user:password@host; whoever forgot to escape the password is protected too.
     (

@@ -98,6 +98,12 @@ def send_webhook(
         delay *= 2
 
 
+def signature(secret: str, identity: str, body: bytes) -> dict[str, str]:
+    """The headers that sign ``body`` now, for those who deliver by themselves. ``identity`` stays
+    the same when a delivery is repeated. Raises InvalidInput, MissingRequirement."""
+    return _signer(secret)(identity, body)
+
+
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

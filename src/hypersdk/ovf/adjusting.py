@@ -20,7 +20,7 @@ from xml.etree.ElementTree import (
 from hypersdk.ovf.machine import STREAM_OPTIMIZED, OvfDisk
 from hypersdk.ovf.parsing import parse_xml
 from hypersdk.ovf.reading import DISK, read_ovf
-from hypersdk.ovf.writing import OVF
+from hypersdk.ovf.writing import NVRAM, OVF, nvram_setting, other_id
 
 for _prefix, _uri in (
     ("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
@@ -43,14 +43,18 @@ def adjusted(content: bytes, disks: Mapping[int, OvfDisk], files: Mapping[str, i
     _references(envelope, kept, files)
     _disk_section(envelope, kept)
     _hardware(envelope, kept)
+    _variables(envelope, files)
     indent(envelope)
     written: bytes = tostring(envelope, encoding="utf-8", xml_declaration=True)
     return written + b"\n"
 
 
-def renamed(content: bytes, files: Mapping[str, str]) -> bytes:
+def renamed(
+    content: bytes, files: Mapping[str, str], others: Mapping[str, int] | None = None
+) -> bytes:
     """The descriptor with other names for the files of disks, as plain streamOptimized VMDKs of
-    unknown size, and without any other file. ``files``: id of a disk → name.
+    unknown size. ``files``: id of a disk → name; ``others``: the other files that stay, with their
+    sizes.
 
     Raises InvalidInput for what `read_ovf` refuses.
     """
@@ -60,7 +64,7 @@ def renamed(content: bytes, files: Mapping[str, str]) -> bytes:
         )
         for number, disk in enumerate(read_ovf(content).disks)
     }
-    return adjusted(content, chosen, {})
+    return adjusted(content, chosen, others or {})
 
 
 def matching(content: bytes, names: Sequence[tuple[str, int]]) -> dict[int, str]:
@@ -100,7 +104,7 @@ def _references(envelope: Element, disks: Mapping[str, OvfDisk], files: Mapping[
             attributes["compression"] = disk.compression
         _add(section, "File", attributes)
     for number, (name, size) in enumerate(files.items(), 1):
-        _add(section, "File", {"id": f"other{number}", "href": name, "size": str(size)})
+        _add(section, "File", {"id": other_id(number), "href": name, "size": str(size)})
 
 
 def _disk_section(envelope: Element, disks: Mapping[str, OvfDisk]) -> None:
@@ -134,6 +138,18 @@ def _hardware(envelope: Element, disks: Mapping[str, OvfDisk]) -> None:
             elif "/file/" in resource:  # an image in a drive that is not in the package
                 for field in [each for each in item if _local(each) == "HostResource"]:
                     item.remove(field)
+
+
+def _variables(envelope: Element, files: Mapping[str, int]) -> None:
+    """VMware names the file of the UEFI variables by its id in a setting: ``ovf:/file/file3``."""
+    there = [n for n, name in enumerate(files, 1) if name.endswith(NVRAM)]
+    for section in [each for each in envelope.iter() if _local(each) == "VirtualHardwareSection"]:
+        for setting in list(_named(section, "ExtraConfig")):
+            is_file = _attribute(setting, "value").startswith("ovf:/file/")
+            if is_file and _attribute(setting, "key") == "nvram":
+                section.remove(setting)
+        for number in there:
+            section.append(nvram_setting(number))
 
 
 def _file_id(disk: OvfDisk) -> str:

@@ -22,6 +22,8 @@ VMW = "http://www.vmware.com/schema/ovf"
 
 #: Hardware version that vSphere 6.0 and later import.
 _HARDWARE = "vmx-11"
+#: What the names of files with UEFI variables end with.
+NVRAM = ".nvram"
 _CONTROLLERS = {
     "scsi": (SCSI, "lsilogic"),
     "virtio": (SCSI, "VirtualSCSI"),
@@ -59,7 +61,7 @@ def _references(envelope: Element, machine: OvfMachine) -> None:
             attributes["compression"] = disk.compression
         _add(references, "File", **attributes)
     for number, name in enumerate(machine.files, 1):
-        _add(references, "File", id=f"other{number}", href=name)
+        _add(references, "File", id=other_id(number), href=name)
 
 
 def _disk_section(envelope: Element, machine: OvfMachine) -> None:
@@ -114,6 +116,9 @@ def _system(envelope: Element, machine: OvfMachine) -> None:
         _config(hardware, "firmware", "efi")
     if machine.secure_boot:
         _config(hardware, "bootOptions.efiSecureBootEnabled", "true")
+    for number, name in enumerate(machine.files, 1):
+        if name.endswith(NVRAM):
+            hardware.append(nvram_setting(number))
 
 
 class _Items:
@@ -200,6 +205,20 @@ def _section(parent: Element, name: str, about: str) -> Element:
     section = _add(parent, name)
     _add(section, "Info").text = about
     return section
+
+
+def other_id(number: int) -> str:
+    """Id of a file that is no disk, numbered from 1."""
+    return f"other{number}"
+
+
+def nvram_setting(number: int) -> Element:
+    """VMware's way to say which of the other files holds the UEFI variables."""
+    attributes = {"key": "nvram", "value": f"ovf:/file/{other_id(number)}"}
+    return Element(
+        f"{{{VMW}}}ExtraConfig",
+        {_ovf("required"): "false", **{f"{{{VMW}}}{k}": v for k, v in attributes.items()}},
+    )
 
 
 def _config(hardware: Element, key: str, value: str) -> None:

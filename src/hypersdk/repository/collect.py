@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hypersdk.datapath.cancel import token_in_force
 from hypersdk.model.errors import Damaged
 from hypersdk.model.points import GcReport, RestorePoint
 from hypersdk.repository.index import ChunkIndex, PackRecord, merge_runs
@@ -92,24 +93,28 @@ class Collector:
         vault: Vault,
         index: ChunkIndex,
         load_points: Callable[[], list[RestorePoint]],
+        owner: str = "",
     ) -> None:
-        """``load_points`` lists every restore point and raises when one cannot be read."""
+        """``load_points`` lists every restore point and raises when one cannot be read. ``owner``:
+        see `Lease`."""
         self._store = store
         self._vault = vault
         self._index = index
         self._load_points = load_points
         self._tally = _Tally()
-        self._lease = Lease(store, vault.context, COLLECT)
+        self._lease = Lease(store, vault.context, COLLECT, owner)
 
     def run(self, grace: timedelta) -> GcReport:
         """Sweep what is due, then condemn. Without grace, what was condemned is swept at once.
 
-        Raises Conflict while another collector is at work, Damaged when a point cannot be read.
+        Raises Conflict while another collector is at work, Damaged when a point cannot be read,
+        Interrupted when the token in force is cancelled.
         """
         began = time.monotonic()
         with exclusive(self._store, self._lease):
             view = self._look(self._lease.renew())
             self._sweep(view, grace)
+            token_in_force().check()
             self._condemn(view)
             if not grace:
                 self._sweep(self._look(self._lease.renew()), grace)
@@ -177,6 +182,7 @@ class Collector:
         merge_runs(self._store, self._vault.context, self._lease, without=swept)
         self._index.refresh()
         for pack in swept:
+            token_in_force().check()  # the next run sweeps what is left
             self._store.delete(pack_key(pack))
             if pack in view.packs:
                 self._tally.swept_packs += 1

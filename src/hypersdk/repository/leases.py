@@ -52,6 +52,11 @@ class LeaseInfo:
     started: datetime
     renewed: datetime
 
+    @property
+    def owner(self) -> str:
+        """On whose behalf; empty: nobody said."""
+        return self.session.partition("-")[2].rpartition("-")[0]
+
     def alive(self, now: datetime) -> bool:
         """``now`` by the storage's clock."""
         return now - self.renewed < DEAD_AFTER
@@ -60,10 +65,12 @@ class LeaseInfo:
 class Lease:
     """Held from ``begin`` to ``release``; renewed by a thread of its own."""
 
-    def __init__(self, store: Store, context: Context, purpose: str) -> None:
+    def __init__(self, store: Store, context: Context, purpose: str, owner: str = "") -> None:
+        """``owner``: on whose behalf, a word that comes back when it begins anew after a crash."""
         self._store = store
         self._context = context
-        self.session = f"{ULID()}-{purpose}"
+        self.owner = owner
+        self.session = "-".join(filter(None, (str(ULID()), owner, purpose)))
         #: True once a collector may have taken this lease for dead; ``renew`` finds out.
         self.lapsed = False
         self._count = 0
@@ -154,10 +161,18 @@ def refuse_other_collectors(leases: Iterable[LeaseInfo], own: str) -> None:
 
 @contextlib.contextmanager
 def exclusive(store: Store, lease: Lease) -> Iterator[None]:
-    """Hold the only collector's lease. Raises Conflict; two that begin at once both give up."""
+    """Hold the only collector's lease. Raises Conflict; two that begin at once both give up.
+
+    A lease of the same owner is what its killed run left, and goes; should that run live after
+    all, it notices before it deletes anything.
+    """
     now = lease.begin()
     try:
         alive = [other for other in read_leases(store) if other.alive(now)]
+        for other in alive:
+            if lease.owner and other.owner == lease.owner and other.session != lease.session:
+                bury_lease(store, other)
+        alive = [each for each in alive if not lease.owner or each.owner != lease.owner]
         refuse_other_collectors(alive, lease.session)
         yield
     finally:

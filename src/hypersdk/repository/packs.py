@@ -11,6 +11,7 @@ buffers are few and reused, so a slow place slows the workers down instead of fi
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -49,6 +50,13 @@ from hypersdk.repository.vault import Group, Vault
 
 #: Bytes that any pack fits into: blobs, one that began below the target, entries, groups.
 PACK_BUFFER = PACK_TARGET + CHUNK_SIZE_MAX + PACK_BLOBS * (PACK_ENTRY.size + 100) + 64 * KIB
+
+
+def pack_buffer() -> mmap.mmap:
+    """`PACK_BUFFER` bytes of whole pages. Only those that are written take memory: a bytearray is
+    zeroed, so that the few KiB of a disk's map cost 37 MiB. Large writes need not copy it either.
+    """
+    return mmap.mmap(-1, PACK_BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class PackEntry(NamedTuple):
@@ -93,7 +101,7 @@ class OpenPack:
     """A pack that still takes blobs."""
 
     kind: PackKind
-    buffer: bytearray
+    buffer: mmap.mmap
     groups: list[Group]
     ciphers: list[Cipher]
     entries: list[PackEntry] = field(default_factory=list)
@@ -173,7 +181,7 @@ class PackWriter:
         self._stored = stored
         self._lock = threading.Lock()
         self._pack: OpenPack | None = None
-        self._buffers: SimpleQueue[bytearray | None] = SimpleQueue()
+        self._buffers: SimpleQueue[mmap.mmap | None] = SimpleQueue()
         for _ in range(uploads + 1):
             self._buffers.put(None)  # made on first use: most maps need one
         self._uploads = ThreadPoolExecutor(uploads, thread_name_prefix=f"pack-{kind.name.lower()}")
@@ -235,9 +243,9 @@ class PackWriter:
                     self._pack.pending += 1
                     return self._pack, self._pack.reserve(identity, codec, stored, raw)
             # Wait for a buffer outside the lock: who must fill a closed pack needs the lock.
-            self._begin(self._free_buffer() or bytearray(PACK_BUFFER))
+            self._begin(self._free_buffer() or pack_buffer())
 
-    def _free_buffer(self) -> bytearray | None:
+    def _free_buffer(self) -> mmap.mmap | None:
         """Wait until an upload gives one back. Raises Interrupted: an upload may take minutes."""
         token = token_in_force()
         while True:
@@ -246,7 +254,7 @@ class PackWriter:
             except Empty:
                 token.check()
 
-    def _begin(self, buffer: bytearray) -> None:
+    def _begin(self, buffer: mmap.mmap) -> None:
         group, cipher = self._vault.new_group(self._kind)
         with self._lock:
             if self._pack is None:

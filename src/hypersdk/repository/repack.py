@@ -15,7 +15,7 @@ from hypersdk.repository.format import PACK_BLOBS, PACK_TARGET
 from hypersdk.repository.index import ChunkIndex, PackRecord, short
 from hypersdk.repository.layout import pack_key
 from hypersdk.repository.leases import Lease
-from hypersdk.repository.packs import PACK_BUFFER, OpenPack, parse_footer, store_pack
+from hypersdk.repository.packs import OpenPack, pack_buffer, parse_footer, store_pack
 from hypersdk.repository.store.ports import Store
 from hypersdk.repository.vault import Vault
 
@@ -43,7 +43,7 @@ def repack(
         if blake3(data).digest() != record.name:
             continue  # verification names it; its live blobs stay where they are
         if target is None:
-            target = OpenPack(record.kind, bytearray(PACK_BUFFER), [], [])
+            target = OpenPack(record.kind, pack_buffer(), [], [])
         written += _copy(target, data, record, live[record.name], vault)
         emptied.append(record)
         if target.offset > PACK_TARGET // 2 or len(target.entries) > PACK_BLOBS // 2:

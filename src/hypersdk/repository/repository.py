@@ -187,9 +187,13 @@ class Repository:
 
     def latest(self, instance: str) -> RestorePoint | None:
         """The newest readable point of an instance. Reads no other point."""
+        return next(self.newest_first(instance), None)
+
+    def newest_first(self, instance: str) -> Iterator[RestorePoint]:
+        """Readable points of an instance, each read when it is asked for."""
         newest_first = sorted(self.entries(instance), key=lambda info: info.key, reverse=True)
         found = map(self._read_point, newest_first)
-        return next((point for point in found if isinstance(point, RestorePoint)), None)
+        return (point for point in found if isinstance(point, RestorePoint))
 
     def all_points(self) -> list[RestorePoint]:
         """Every restore point. Raises Damaged when one cannot be read: nobody may then collect."""
@@ -305,10 +309,10 @@ class Repository:
         verifier = Verifier(self.store, self._vault, index, level, watch, workers)
         return verifier.run(points, unreadable, whole=whole)
 
-    def collect(self, grace: timedelta, *, dry_run: bool = False) -> GcReport:
-        """Collect garbage; see ``repository.collect``. Raises Conflict, Damaged."""
+    def collect(self, grace: timedelta, *, dry_run: bool = False, owner: str = "") -> GcReport:
+        """Collect garbage; see ``repository.collect``. Raises Conflict, Damaged, Interrupted."""
         with contextlib.closing(self._new_index()) as index:
-            collector = Collector(self.store, self._vault, index, self.all_points)
+            collector = Collector(self.store, self._vault, index, self.all_points, owner)
             return collector.preview(self.clock()) if dry_run else collector.run(grace)
 
     def recover(self) -> RecoverReport:

@@ -78,5 +78,5 @@ def test_every_example_is_understood(line: str) -> None:
 
 def test_what_is_left_out_is_named_and_not_there() -> None:
     left_out = set(OPTION.findall(SECTIONS["What is not there"]))
-    assert "--use-daemon" in left_out
+    assert "--orchestrate" in left_out
     assert not left_out & spellings(hyperexport.params)

@@ -121,7 +121,6 @@ def test_what_is_there_is_not_replaced_without_a_word(export: Export) -> None:
     result = export("web", expect=Exit.CONCERNS)
     assert "holds an export of web already" in result.err
     assert "--overwrite" in result.err
-    export("web", "--force", "--quiet", expect=Exit.EXISTS)
     export("web", "--overwrite", "--quiet")
 
 

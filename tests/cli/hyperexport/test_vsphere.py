@@ -116,3 +116,19 @@ def test_all_that_is_known_of_it(vsphere: Export, machine: str) -> None:
     lines = vsphere(machine, "--vm-info", "--quiet").out.splitlines()
     assert f"path=DC0/vm/prod/hyperexport/{machine}" in lines
     assert "power_state=running" in lines
+
+
+def test_a_certificate_that_nobody_vouches_for(vsphere: Export, vsphere_lab: VsphereLab) -> None:
+    result = vsphere.plain(
+        "web", "--dry-run", "-H", vsphere_lab.url.partition("?")[0], expect=Exit.UNTRUSTED
+    )
+    assert "is not trusted" in result.err
+    plain = vsphere_lab.fingerprint.replace(":", "")
+    assert f"fingerprint={plain}" in result.err
+
+
+def test_another_certificate_than_the_pinned_one(vsphere: Export, vsphere_lab: VsphereLab) -> None:
+    url = vsphere_lab.url.replace(vsphere_lab.fingerprint, "AB:" * 31 + "AB")
+    result = vsphere.plain("web", "--json", "-H", url, expect=Exit.UNTRUSTED)
+    assert result.json["error"]["exit_code"] == Exit.UNTRUSTED
+    assert "another certificate" in result.json["error"]["message"]

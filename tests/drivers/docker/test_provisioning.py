@@ -100,7 +100,8 @@ def test_after_it_was_lost(
 
 
 def test_beside_the_old_one(docker: DockerHypervisor, engine: Dockerd, kept: Kept) -> None:
-    copied = kept.restore(Placement(name="copy"))
+    copied = kept.restore(Placement(name="copy", tags={"by": "test"}))
+    assert copied.tags["by"] == "test"
     assert copied.id != docker.inventory.instance("web").id
     assert {"container copy", "volume copy-data", "volume web-data"} <= engine.left()
     docker.lifecycle.start("copy")

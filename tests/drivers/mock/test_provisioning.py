@@ -51,7 +51,8 @@ def test_a_second_one_gets_an_identity_of_its_own(mock: MockHypervisor) -> None:
     placement = Placement(name="copy", networks={"lan": "dmz"})
     with pytest.raises(NotFound, match="--map-network"):
         built(mock, b"", placement)
-    made = built(mock, b"restored", replace(placement, isolated=True))
+    made = built(mock, b"restored", replace(placement, isolated=True, tags={"by": "test"}))
+    assert made.tags["by"] == "test"
     original = mock.inventory.instance("web")
     assert (made.name, made.state) == ("copy", InstanceState.STOPPED)
     assert made.id != original.id

@@ -38,8 +38,9 @@ def original(place: Place) -> Instance:
 
 def test_beside_the_original_it_is_another_one(place: Place) -> None:
     first = original(place)
-    made = built(place, Placement(name="copy", isolated=True))
+    made = built(place, Placement(name="copy", isolated=True, tags={"by": "test"}))
     assert made.id != first.id
+    assert made.tags == {**first.tags, "by": "test"}
     assert [(disk.name, disk.size, disk.format) for disk in made.disks] == [
         (disk.name, disk.size, disk.format) for disk in first.disks
     ]

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from statistics import median
 
 import pytest
 from pyVmomi import vim
@@ -43,6 +46,43 @@ def test_a_change_is_told_within_a_second(hypervisor: VsphereHypervisor, made: M
             assert time.monotonic() - began < 5  # 0.02 s on an idle machine
             assert following.instances()[name].state is state
         assert following.next(0.1) is None
+
+
+#: Machines of a large vCenter; what a change costs must not grow with their number.
+_MANY = 2000
+#: Seconds that a user may wait to see a change. On an idle machine it takes 0.02.
+_LATE = 1.0
+
+
+def test_of_thousands_of_machines_a_change_is_told_within_a_second(
+    vsphere_lab: VsphereLab, tmp_path: Path
+) -> None:
+    with (
+        VsphereLab.start(tmp_path, vms=_MANY) as lab,
+        closing(connect(lab.url)) as watching,
+        closing(connect(lab.url)) as changing,
+    ):
+        machine = changing.connection.vm("DC0_C0_RP0_VM1234")
+        with watching.events.follow() as following:
+            assert len(following.instances()) == _MANY
+            read = lab.state()["calls"]["RetrievePropertiesEx"]
+            seconds = []
+            for change in (machine.PowerOffVM_Task, machine.PowerOnVM_Task) * 2:
+                began = time.monotonic()
+                change()
+                event = _heard(following, lambda event: event.kind is EventKind.STATE)
+                assert event is not None
+                assert event.name == "DC0_C0_RP0_VM1234"
+                seconds.append(time.monotonic() - began)
+            assert median(seconds) < _LATE
+            # The change itself says what changed: nothing is read again.
+            assert lab.state()["calls"]["RetrievePropertiesEx"] == read
+            lab.add_vm(name="coming")
+            began = time.monotonic()
+            event = _heard(following, lambda event: event.name == "coming")
+            assert event is not None
+            assert time.monotonic() - began < _LATE
+            assert following.next(0.2) is None
 
 
 def test_coming_renaming_and_going(

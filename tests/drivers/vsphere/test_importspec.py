@@ -9,6 +9,7 @@ from pyVmomi import vim
 
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.vsphere.importspec import adjust, matched
+from hypersdk.drivers.vsphere.tags import settings, tags_in
 from hypersdk.model.errors import InvalidInput
 from hypersdk.model.instances import Disk, Purpose
 
@@ -61,7 +62,8 @@ def test_cards_get_fresh_addresses_and_no_links() -> None:
 
     kept, isolated = card(), card()
     adjust(kept, Placement(new_macs=False))
-    adjust(isolated, Placement(isolated=True))
+    adjust(isolated, Placement(isolated=True, tags={"by": "test"}))
+    assert tags_in(settings(isolated.extraConfig)) == {"by": "test"}
     assert kept.deviceChange[0].device.macAddress == "00:50:56:00:00:01"
     assert isolated.deviceChange[0].device.macAddress is None
     assert isolated.deviceChange[0].device.connectable.startConnected is False

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Generator
 
 import pytest
 from pyVmomi import vim
@@ -10,6 +12,7 @@ from hypersdk.drivers.vsphere.driver import VsphereHypervisor
 from hypersdk.model.errors import InstanceNotFound
 from hypersdk.model.instances import InstanceState
 from tests.drivers.vsphere.conftest import Made
+from tests.vsphere.client import wait_until
 from tests.vsphere.lab import VsphereLab
 
 
@@ -40,28 +43,47 @@ def test_one_has_everything(hypervisor: VsphereHypervisor, made: Made) -> None:
     assert (listed.id, listed.owned, dict(listed.tags)) == (found.id, True, {"tier": "gold"})
 
 
-def test_it_is_read_page_by_page(
-    hypervisor: VsphereHypervisor,
-    vsphere_lab: VsphereLab,
-    made: Made,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one machine each."""
     monkeypatch.setattr(inventory, "_FIRST_PAGE", 1)
-    names = sorted(made() for _ in range(3))
+    monkeypatch.setattr(inventory, "PAGE", 1)
+
+
+def test_it_is_read_page_by_page(
+    hypervisor: VsphereHypervisor, vsphere_lab: VsphereLab, made: Made, short_pages: None
+) -> None:
+    names = sorted(made() for _ in range(6))
     rows = hypervisor.inventory.instances()
     before = next(rows)
+    time.sleep(0.3)  # more than is asked for ahead would come now
     calls = vsphere_lab.state()["calls"]["RetrievePropertiesEx"]
-    after = list(itertools.islice(rows, 1))
-    assert vsphere_lab.state()["calls"]["RetrievePropertiesEx"] > calls
+    after = list(itertools.islice(rows, 2))
+    wait_until(lambda: vsphere_lab.state()["calls"]["RetrievePropertiesEx"] == calls + 2)
     found = [each.name for each in (before, *after, *rows)]
     assert [name for name in found if name in names] == names
 
 
-def test_what_is_removed_meanwhile_is_left_out(
-    hypervisor: VsphereHypervisor, monkeypatch: pytest.MonkeyPatch, made: Made
+def test_a_listing_that_is_left_asks_no_further(
+    hypervisor: VsphereHypervisor, vsphere_lab: VsphereLab, made: Made, short_pages: None
 ) -> None:
-    monkeypatch.setattr(inventory, "_FIRST_PAGE", 1)
-    made("aa-first")
+    for _ in range(6):
+        made()
+    rows = hypervisor.inventory.instances()
+    next(rows)
+    assert isinstance(rows, Generator)
+    rows.close()
+    time.sleep(0.3)
+    calls = vsphere_lab.state()["calls"]["RetrievePropertiesEx"]
+    time.sleep(0.3)
+    assert vsphere_lab.state()["calls"]["RetrievePropertiesEx"] == calls
+
+
+def test_what_is_removed_meanwhile_is_left_out(
+    hypervisor: VsphereHypervisor, made: Made, short_pages: None
+) -> None:
+    for name in ("aa-first", "aa-second", "aa-third", "aa-fourth"):
+        made(name)
     connection = hypervisor.connection
     going = made("zz-going")
     rows = hypervisor.inventory.instances()

@@ -62,14 +62,14 @@ def test_a_restored_machine_is_as_it_was(
 ) -> None:
     name = machines.make(disks=2, firmware="efi")
     kept = Kept(machines, name)
-    with provisioning.build(
-        kept.definition, kept.disks, Placement(name=f"{name}-again")
-    ) as building:
+    placement = Placement(name=f"{name}-again", tags={"hypersdk.job": "01 = a"})
+    with provisioning.build(kept.definition, kept.disks, placement) as building:
         assert building.name == f"{name}-again"
         assert building.path(DISK).endswith("scsi0-0.vmdk")
         written(building, kept)
         instance = building.commit()
     assert (instance.name, instance.state) == (f"{name}-again", InstanceState.STOPPED)
+    assert instance.tags["hypersdk.job"] == "01 = a"
     assert [disk.size for disk in instance.disks] == [SIZE, SIZE]
     for number in range(2):
         found = machines.lab.content(f"{name}-again", number)

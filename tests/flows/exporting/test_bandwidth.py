@@ -66,3 +66,16 @@ def test_it_never_exceeds_the_most() -> None:
         clock.pass_window()
         bound.passed(MIB, 0.001)
     assert bound.rate == MIB
+
+
+def test_a_share_that_changes_is_followed() -> None:
+    share: list[int | None] = [4 * MIB]
+    clock = Clock()
+    bound = Bound(Bandwidth(rate=lambda: share[0], adaptive=True), clock=clock)
+    clock.pass_window()
+    bound.failed()
+    assert bound.rate == 2 * MIB
+    share[0] = MIB
+    assert bound.rate == MIB // 2
+    share[0] = None
+    assert bound.rate is None

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from hypersdk.datapath.cancel import CancelToken
+from hypersdk.drivers.mock.config import Config, Rule
 from hypersdk.drivers.mock.driver import MockHypervisor
 from hypersdk.flows.exporting.checkpoint import read_checkpoint
 from hypersdk.flows.exporting.export import export_instance
 from hypersdk.flows.exporting.options import ExportOptions
 from hypersdk.flows.exporting.verify import verify_export, verify_package
-from hypersdk.model.errors import Interrupted
+from hypersdk.model.errors import HypervisorError, Interrupted
 from hypersdk.model.instances import InstanceState
 from hypersdk.model.progress import Progress
 from tests.components import require
@@ -67,6 +68,32 @@ def test_finished_disks_are_not_read_again(tmp_path: Path, format: str) -> None:
     if format == "raw":
         for name in ("web-disk-0.raw", "web-disk-1.raw"):
             assert (out / name).read_bytes() == (fresh / name).read_bytes()
+
+
+def test_one_that_fails_before_it_reads_leaves_the_earlier_one_as_it_was(tmp_path: Path) -> None:
+    mock, out = mock_with(tmp_path / "lab"), tmp_path / "out"
+    broken(mock, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    failing = MockHypervisor(
+        tmp_path / "lab", config=Config(failures=(Rule(operation="disks.view"),))
+    )
+    with pytest.raises(HypervisorError):
+        export_instance(failing, "web", out, options=ExportOptions(resume=True))
+    kept = {path: path.read_bytes() for path in out.rglob("*.vmdk")}
+    assert kept
+    assert kept.items() <= before.items()
+    assert set(checkpoint(out)["disks"]) == {"vda"}  # type: ignore[call-overload]
+    exported = export_instance(mock, "web", out, options=ExportOptions(resume=True))
+    assert [disk.taken_over for disk in exported.disks] == [True, False]
+    assert any("vdb begins anew" in each for each in exported.warnings)
+
+
+def test_that_nothing_was_complete_is_said(tmp_path: Path) -> None:
+    mock, out = mock_with(tmp_path / "lab"), tmp_path / "out"
+    assert not killed(tmp_path / "lab", out, "ovf", 0.3)
+    assert checkpoint(out)["disks"] == {}
+    exported = export_instance(mock, "web", out, options=ExportOptions(resume=True))
+    assert any("all begins anew" in each for each in exported.warnings)
 
 
 def test_without_resume_it_begins_anew(tmp_path: Path) -> None:

@@ -106,9 +106,14 @@ def test_cursor_that_blinks_is_no_sign(scene: Scene, bootable: hypersdk.RestoreP
 
 
 def test_no_sign_in_time(scene: Scene, bootable: hypersdk.RestorePoint) -> None:
-    with pytest.raises(OperationTimeout, match=r"gave no sign \(serial\) within 5 s") as caught:
-        boot(scene, bootable, sign=Sign.SERIAL, text="never said", timeout=5)
-    assert "LAB READY" in caught.value.hint
+    """What it did say is in the hint; how long it takes to say that depends on the machine."""
+    for seconds in (5, 15, 45):
+        said = rf"gave no sign \(serial\) within {seconds} s"
+        with pytest.raises(OperationTimeout, match=said) as caught:
+            boot(scene, bootable, sign=Sign.SERIAL, text="never said", timeout=seconds)
+        if "LAB READY" in caught.value.hint:
+            return
+    raise AssertionError(caught.value.hint)
 
 
 def test_guest_that_switches_itself_off(scene: Scene, lab: Lab) -> None:

@@ -11,16 +11,21 @@ import pytest
 from hypersdk import Repository
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.vsphere.driver import VsphereHypervisor, connect
+from hypersdk.flows import attempts
 from hypersdk.flows.backup import backup_instance
 from hypersdk.flows.provision import ProvisionOptions, restore_instance
 from hypersdk.flows.restore import restore
 from hypersdk.flows.verify import verify
+from hypersdk.model.errors import HyperSDKError
 from hypersdk.model.points import PointDisk, RestorePoint
 from tests.flows.examples import repository_at
 from tests.vsphere.lab import VsphereLab
 
 MIB = 1 << 20
 SIZE = 24 * MIB
+#: Bytes of a disk of which a stream is read and stored in part before it is cut: neighbouring areas
+#: are joined up to 16 MiB, several times.
+LARGE = 96 * MIB
 
 
 @pytest.fixture
@@ -165,3 +170,85 @@ def test_a_record_that_leaves_out_changes_is_found_out(
     assert not disk(point).incremental
     assert any("lied" in each or "wrong" in each or "empty" in each for each in point.warnings)
     same(vsphere_lab, repository, point, machine, tmp_path)
+
+
+@pytest.fixture
+def noisy(vsphere_lab: VsphereLab) -> Iterator[str]:
+    """A running machine, thus streamed, whose disk cannot be packed."""
+    name = f"noisy-{uuid4().hex[:8]}"
+    vsphere_lab.add_vm(name=name, disks=[{"size": LARGE, "thin": True}], running=True)
+    vsphere_lab.write(name, 0, [{"offset": 0, "length": LARGE, "seed": "noise"}])
+    yield name
+    vsphere_lab.clear_faults()
+    vsphere_lab.remove_vm(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        ("drop_stream", {"at": 72 * MIB}, "the stream was cut after"),
+        ("drop_stream", {"at": 72 * MIB, "times": 2}, "the stream was cut after"),
+        ("lease_expiry", {"seconds": 1.6}, "the lease timed out"),
+    ],
+)
+def test_a_stream_that_breaks_is_read_again_and_nothing_is_stored_twice(
+    vsphere_lab: VsphereLab,
+    hypervisor: VsphereHypervisor,
+    repository: Repository,
+    noisy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    fields: dict[str, object],
+    said: str,
+) -> None:
+    monkeypatch.setattr(attempts, "_PAUSES", (0.05, 0.05))
+    times = int(str(fields.get("times", 1)))
+    tasks: list[str] = []
+    if kind == "lease_expiry":  # slow enough to be under way when it ends
+        vsphere_lab.fault("slow_host", vm=noisy, at=48 * MIB)
+    vsphere_lab.fault(kind, vm=noisy, **fields)
+    point = backup_instance(
+        repository, hypervisor, noisy, reporter=lambda now: tasks.append(now.task)
+    )
+    vsphere_lab.clear_faults()
+    assert len(point.warnings) == times
+    for warning in point.warnings:
+        assert f"{noisy}/scsi0-0 was read again from its beginning" in warning
+        assert said in warning
+        assert "cannot be taken up in the middle" in warning
+    task = f"{noisy}/scsi0-0"
+    again = [f"{task} (read again, {number} of 3)" for number in range(2, times + 2)]
+    assert list(dict.fromkeys(tasks)) == [task, *again]
+    same(vsphere_lab, repository, point, noisy, tmp_path)
+    # Noise neither packs nor repeats: anything stored a second time would show here.
+    assert disk(point).statistics.stored < LARGE * 1.01
+    assert LARGE + 8 * MIB < disk(point).statistics.read < (times + 1) * LARGE
+    assert stored_in(tmp_path) < LARGE * 1.02
+    assert settled(vsphere_lab, noisy)
+
+
+def stored_in(folder: Path) -> int:
+    """Bytes of all packs."""
+    packs = folder / "repository" / ".hypersdk" / "packs"
+    return sum(path.stat().st_size for path in packs.rglob("*") if path.is_file())
+
+
+def test_a_stream_that_always_breaks_is_given_up_and_what_it_brought_is_used(
+    vsphere_lab: VsphereLab,
+    hypervisor: VsphereHypervisor,
+    repository: Repository,
+    noisy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempts, "_PAUSES", (0.05, 0.05))
+    vsphere_lab.fault("drop_stream", vm=noisy, at=72 * MIB, times=3)
+    with pytest.raises(HyperSDKError, match="could not be read") as raised:
+        backup_instance(repository, hypervisor, noisy)
+    assert raised.value.retryable
+    assert raised.value.hint
+    assert repository.latest(noisy) is None
+    point = backup_instance(repository, hypervisor, noisy)
+    assert disk(point).statistics.stored < LARGE - 8 * MIB
+    same(vsphere_lab, repository, point, noisy, tmp_path)

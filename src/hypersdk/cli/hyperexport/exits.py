@@ -21,7 +21,14 @@ from hypersdk import (
 )
 from hypersdk.cli.failures import describe, tell
 from hypersdk.cli.terminal import Document, Terminal
-from hypersdk.model.errors import HypervisorDenied, ImageRefused, KeyRequired
+from hypersdk.model.errors import (
+    DaemonRefused,
+    DaemonUnreachable,
+    HypervisorDenied,
+    HypervisorUntrusted,
+    ImageRefused,
+    KeyRequired,
+)
 
 PROGRAM = "hyperexport"
 
@@ -42,6 +49,7 @@ class Exit(IntEnum):
     STORAGE = 10
     HANDOVER = 11
     EXISTS = 12
+    UNTRUSTED = 13
     INTERRUPTED = 130
 
 
@@ -62,6 +70,8 @@ _STATUS: dict[type[BaseException], Exit] = {
     HypervisorDenied: Exit.DENIED,
     KeyRequired: Exit.DENIED,
     HypervisorUnreachable: Exit.UNREACHABLE,
+    HypervisorUntrusted: Exit.UNTRUSTED,
+    DaemonUnreachable: Exit.UNREACHABLE,
     ConcernsFound: Exit.CONCERNS,
     Damaged: Exit.DAMAGED,
     ImageRefused: Exit.DAMAGED,
@@ -74,6 +84,16 @@ _STATUS: dict[type[BaseException], Exit] = {
 }
 
 
+#: Status of HTTP that the daemon refused with.
+_REFUSED = {
+    400: Exit.USAGE,
+    401: Exit.DENIED,
+    403: Exit.DENIED,
+    404: Exit.NOT_FOUND,
+    422: Exit.USAGE,
+}
+
+
 def status_of(error: BaseException) -> Exit:
     """By the nearest kind that is in the table, else the general one.
 
@@ -82,6 +102,8 @@ def status_of(error: BaseException) -> Exit:
     if isinstance(error, PartialFailure) and error.failures:
         found = {status_of(failure) for failure in error.failures.values()}
         return found.pop() if isinstance(error, AllFailed) and len(found) == 1 else Exit.PARTIAL
+    if isinstance(error, DaemonRefused) and error.status in _REFUSED:
+        return _REFUSED[error.status]
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), Exit.FAILED)
 
 

@@ -90,7 +90,7 @@ class Options:
             checksum=written.checksum,
             verify=written.verify,
             resume=written.resume,
-            overwrite=written.overwrite,
+            overwrite=written.overwrite or self.force,
             exclude=written.exclude,
             freeze=self.freeze,
             bandwidth=self.bandwidth,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hypersdk import (
     BackupOptions,
+    Bandwidth,
     CancelToken,
     HyperSDKError,
     Hypervisor,
@@ -38,8 +39,7 @@ class Options:
     increments: Increments
     exclude: frozenset[str]
     freeze: bool
-    #: Bytes per second.
-    throttle: int | None
+    bandwidth: Bandwidth | None
     telling: Telling
 
 
@@ -98,7 +98,7 @@ def _one(
             full=options.increments.full,
             exclude=options.exclude,
             freeze=options.freeze,
-            throttle=options.throttle,
+            throttle=options.bandwidth.rate if options.bandwidth else None,
         ),
         reporter=watch,
         cancel=cancel,

@@ -13,6 +13,7 @@ from hypersdk.cli.hyperexport import (
     check,
     cleanup,
     completion,
+    daemon,
     decrypt,
     export,
     history,
@@ -25,6 +26,7 @@ from hypersdk.cli.hyperexport import (
     profiles,
     report,
 )
+from hypersdk.cli.hyperexport.options import daemon as daemons
 from hypersdk.cli.hyperexport.options import keeping, notices, reading, repository, sealing
 from hypersdk.cli.hyperexport.options.modes import Mode, mode
 from hypersdk.cli.hyperexport.options.source import Source, source
@@ -46,11 +48,18 @@ def work_of(terminal: Terminal, context: click.Context, typed: Given) -> Work:
     given = profiles.applied(context, typed, terminal)
     meant, where = mode(given), source(given)
     saving = given["save_profile"]
-    if meant in _OF_INSTANCES:
+    if meant in _OF_INSTANCES or (meant is Mode.EXPORT and daemons.wanted(given)):
         _demand(where)
     if meant is Mode.EXPORT and not where.named and not saving:
         meant = Mode.SCREEN
-    work = _work(terminal, context, given, meant, where)
+    refuse(
+        where.others and meant is not Mode.SCREEN,
+        "several hypervisors were named",
+        "Name one with -H, or name no instance and choose on the screen.",
+    )
+    work = _of_daemon(terminal, given, meant, where) or _work(
+        terminal, context, given, meant, where
+    )
     if not saving:
         return work
     alone = meant is Mode.EXPORT and not where.named
@@ -93,6 +102,22 @@ def _work(
         case Mode.SCREEN:
             return onscreen.work(terminal, given, where)
     return _of_files(terminal, context, given, meant)
+
+
+def _of_daemon(terminal: Terminal, given: Given, meant: Mode, where: Source) -> Work | None:
+    """What hypervisord does, or says."""
+    said = daemons.daemon(given)
+    match meant:
+        case Mode.EXPORT if daemons.wanted(given):
+            left = export.options(given, where)
+            return lambda _: daemon.run(terminal, left, said)
+        case Mode.DAEMON_WATCH:
+            return lambda _: daemon.watch(terminal, given["daemon_watch"], said)
+        case Mode.DAEMON_LIST:
+            return lambda _: daemon.list_jobs(terminal, given["daemon_list"], said)
+        case Mode.DAEMON_STATUS:
+            return lambda _: daemon.status(terminal, said)
+    return None
 
 
 def _of_files(terminal: Terminal, context: click.Context, given: Given, meant: Mode) -> Work:
@@ -145,13 +170,12 @@ def _incremental(given: Given, where: Source) -> incremental.Options:
             f"--{name.replace('_', '-')} goes with exports to files, not to a repository",
             "A repository compresses and encrypts by itself.",
         )
-    limit = reading.bandwidth(given)
     return incremental.Options(
         source=where,
         increments=repository.increments(given),
         exclude=frozenset(given["exclude"]),
         freeze=not given["no_freeze"],
-        throttle=limit.rate if limit else None,
+        bandwidth=reading.bandwidth(given),
         telling=notices.telling(given),
     )
 

@@ -25,7 +25,7 @@ _KEYS = {"recipients", "passphrase", "keyfile"}
 _OF_THE_RUN = {
     "names",
     "more_names",
-    "hypervisor",
+    "hypervisors",
     "provider",
     "batch",
     "filters",

@@ -1,4 +1,4 @@
-"""The screen's way to the hypervisor that the line names: `screen.port`, made of the same parts as
+"""The screen's way to the hypervisors that the line names: `screen.port`, made of the same parts as
 exports without a screen."""
 
 from __future__ import annotations
@@ -6,7 +6,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self
 
 from hypersdk import (
@@ -27,6 +30,7 @@ from hypersdk import (
 from hypersdk.cli.hyperexport import export as exporting
 from hypersdk.cli.hyperexport import listeners, outcomes
 from hypersdk.cli.hyperexport.connecting import address, connected
+from hypersdk.cli.hyperexport.names import sanitized
 from hypersdk.cli.hyperexport.options.source import Source
 from hypersdk.cli.hyperexport.options.values import Given
 from hypersdk.cli.hyperexport.screen.port import (
@@ -41,60 +45,86 @@ from hypersdk.cli.hyperexport.screen.port import (
 from hypersdk.cli.terminal import Terminal
 from hypersdk.config import profiles
 
-#: Rows of a page.
+#: Rows of the first page, which fill a screen, and of each further one.
+_FIRST_PAGE = 50
 _PAGE = 200
 
 
 class Port:
-    """A `ScreenPort` for one hypervisor. Connected to when it is first needed, from a thread of the
-    screen; a context manager that ends the connection."""
+    """A `ScreenPort` for the hypervisors that were named. Each is connected to when it is first
+    needed, from a thread of the screen; a context manager that ends the connections."""
 
     def __init__(self, terminal: Terminal, given: Given, where: Source) -> None:
         self._terminal = terminal
         self._given = given
-        self._where = where
-        self._name = address(where, terminal.settings.hypervisors, terminal.environment)
-        self._lock = threading.Lock()
-        self._opened = ExitStack()
-        self._hypervisor: Hypervisor | None = None
+        self._links: dict[str, _Link] = {}
+        for named in (where.hypervisor, *where.others):
+            source = replace(where, hypervisor=named, others=())
+            url = address(source, terminal.settings.hypervisors, terminal.environment)
+            self._links[named or url] = _Link(terminal, source)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened.close()
+        for link in self._links.values():
+            link.close()
 
     @property
     def hypervisors(self) -> Sequence[str]:
-        return (self._where.hypervisor or self._name,)
+        return tuple(self._links)
 
     def pages(self) -> Iterator[Page]:
-        name = self.hypervisors[0]
+        """Of all hypervisors as they come: one that does not answer holds no other up."""
+        arrived: SimpleQueue[Page | None] = SimpleQueue()
+
+        def work(name: str) -> None:
+            try:
+                for page in self._listed(name):
+                    arrived.put(page)
+            finally:
+                arrived.put(None)
+
+        for name in self._links:
+            context = copy_context()
+            threading.Thread(
+                target=context.run, args=(work, name), name=f"list {name}", daemon=True
+            ).start()
+        left = len(self._links)
+        while left:
+            page = arrived.get()
+            if page is None:
+                left -= 1
+            else:
+                yield page
+
+    def _listed(self, name: str) -> Iterator[Page]:
         rows: list[Row] = []
+        wanted = _FIRST_PAGE
         try:
-            hypervisor = self._connected()
+            hypervisor = self._links[name].hypervisor()
             if hypervisor.inventory is None:
                 raise NotSupported(f"{hypervisor.url} does not list its instances")
             for instance in hypervisor.inventory.instances():
                 rows.append(Row(name, instance))
-                if len(rows) == _PAGE:
+                if len(rows) == wanted:
                     yield Page(tuple(rows))
-                    rows = []
+                    rows, wanted = [], _PAGE
         except HyperSDKError as error:
             yield Page(tuple(rows), f"{name}: {error.message}")
         else:
             yield Page(tuple(rows))
 
     def details(self, row: Row) -> InstanceDetails:
-        return details_of(self._connected(), row.instance.name)
+        return details_of(self._of(row), row.instance.name)
 
     def plan(self, row: Row, choices: Choices) -> Planned:
         name = row.instance.name
         try:
-            options = self._options(choices)
-            found = check_export(self._connected(), name, options.destination(name))
+            options = self._options(choices, row.hypervisor)
+            found = check_export(self._of(row), name, options.destination(name))
             plan = plan_export(
-                self._connected(), name, options.folder(name), options.settings(self._terminal)
+                self._of(row), name, options.folder(name), options.settings(self._terminal)
             )
         except HyperSDKError as error:
             return Planned(row=row, error=error)
@@ -123,16 +153,22 @@ class Port:
         settled: Settled,
         cancel: CancelToken,
     ) -> None:
-        try:
-            self._export(_Selection(rows, reporter, settled), choices, cancel)
-        except HyperSDKError as error:
-            for row in rows:
-                settled(Outcome(row=row, error=error))
+        for name in self._links:  # one hypervisor after another, several instances at a time
+            chosen = [row for row in rows if row.hypervisor == name]
+            if not chosen:
+                continue
+            try:
+                self._export(name, _Selection(chosen, reporter, settled), choices, cancel)
+            except HyperSDKError as error:
+                for row in chosen:
+                    settled(Outcome(row=row, error=error))
 
-    def _export(self, selection: _Selection, choices: Choices, cancel: CancelToken) -> None:
-        options = self._options(choices)
+    def _export(
+        self, name: str, selection: _Selection, choices: Choices, cancel: CancelToken
+    ) -> None:
+        options = self._options(choices, name)
         settings = options.settings(self._terminal)
-        hypervisor = self._connected()
+        hypervisor = self._links[name].hypervisor()
         folder = options.files.output or exporting.SEVERAL
         journal = outcomes.Journal(
             outcomes.Run(
@@ -158,12 +194,17 @@ class Port:
             journal.settled(exporting.outcome_of(item, settings))
         journal.tell_end()
 
-    def _options(self, choices: Choices) -> exporting.Options:
-        """What the line said, with what was chosen laid over it. Raises InvalidInput."""
-        given = {**self._given, **choices.values(), "output": Path(choices.output)}
-        source = Source(
-            hypervisor=self._where.hypervisor,
-            provider=self._where.provider,
+    def _options(self, choices: Choices, hypervisor: str) -> exporting.Options:
+        """What the line said, with what was chosen laid over it. Raises InvalidInput.
+
+        Of several hypervisors each gets a folder: instances of two may have one name.
+        """
+        output = Path(choices.output)
+        if len(self._links) > 1:
+            output /= sanitized(hypervisor)
+        given = {**self._given, **choices.values(), "output": output}
+        source = replace(
+            self._links[hypervisor].source,
             names=(),
             batch=Path(),  # whatever was chosen, each gets a folder of its own
             filters={},
@@ -182,13 +223,32 @@ class Port:
             )
         return options
 
-    def _connected(self) -> Hypervisor:
+    def _of(self, row: Row) -> Hypervisor:
+        return self._links[row.hypervisor].hypervisor()
+
+
+class _Link:
+    """The connection to one hypervisor, made when it is first asked for."""
+
+    def __init__(self, terminal: Terminal, source: Source) -> None:
+        self.source = source
+        self._terminal = terminal
+        self._lock = threading.Lock()
+        self._opened = ExitStack()
+        self._hypervisor: Hypervisor | None = None
+
+    def hypervisor(self) -> Hypervisor:
+        """Raises HyperSDKError."""
         with self._lock:
             if self._hypervisor is None:
                 self._hypervisor = self._opened.enter_context(
-                    connected(self._terminal, self._where)
+                    connected(self._terminal, self.source)
                 )
             return self._hypervisor
+
+    def close(self) -> None:
+        """End it."""
+        self._opened.close()
 
 
 def choices(given: Given) -> Choices:

@@ -45,8 +45,13 @@ def made(
         VCPUS_MAXIMUM: str(vcpus_maximum),
         MEMORY_MAXIMUM: str(memory_maximum),
         **({FOLDER: folder} if folder else {}),
-        **{f"{TAG}{name}": value for name, value in tags.items()},
+        **tag_labels(tags),
     }
+
+
+def tag_labels(tags: Mapping[str, str]) -> dict[str, str]:
+    """Labels that hold these tags."""
+    return {f"{TAG}{name}": value for name, value in tags.items()}
 
 
 def owned(labels: Mapping[str, str]) -> bool:
@@ -62,7 +67,7 @@ def tags(labels: Mapping[str, str]) -> dict[str, str]:
 
 def adopted(labels: Mapping[str, str]) -> dict[str, str]:
     """What makes a container ours that is made anew after one of others, with the same tags."""
-    return {OWNED: "yes", **{f"{TAG}{name}": value for name, value in tags(labels).items()}}
+    return {OWNED: "yes", **tag_labels(tags(labels))}
 
 
 def without(labels: Mapping[str, str]) -> dict[str, str]:

@@ -284,6 +284,7 @@ class DockerBuilding:
         labels = {
             **remake.labels_of(plan.found),
             **marks.adopted(plan.found["Config"]["Labels"] or {}),
+            **marks.tag_labels(plan.placement.tags),
             marks.IDENTITY: plan.identity,
             marks.BASE: image,
             marks.LINEAGE: "",

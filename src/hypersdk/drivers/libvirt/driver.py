@@ -15,6 +15,7 @@ from hypersdk.drivers.libvirt.clones import LibvirtClones
 from hypersdk.drivers.libvirt.connection import Connection
 from hypersdk.drivers.libvirt.console import LibvirtConsole
 from hypersdk.drivers.libvirt.disks import LibvirtDisks
+from hypersdk.drivers.libvirt.domainfacts import LibvirtDomains
 from hypersdk.drivers.libvirt.ears import Ears
 from hypersdk.drivers.libvirt.events import LibvirtEvents
 from hypersdk.drivers.libvirt.folders import Folders
@@ -31,6 +32,7 @@ from hypersdk.drivers.libvirt.networks import LibvirtNetworks
 from hypersdk.drivers.libvirt.provisioning import LibvirtProvisioning
 from hypersdk.drivers.libvirt.snapshots import LibvirtSnapshots
 from hypersdk.drivers.libvirt.storage import LibvirtStorage
+from hypersdk.drivers.libvirt.volumes import LibvirtVolumes
 from hypersdk.model.errors import InvalidInput
 
 SCHEME = "libvirt"
@@ -55,7 +57,10 @@ def connect(url: str) -> LibvirtHypervisor:
 
 
 class LibvirtHypervisor:
-    """One connection. Which parts there are depends on the driver inside libvirt."""
+    """One connection. Which parts there are depends on the driver inside libvirt.
+
+    Beside the parts of the port it has ``domains``, and ``volumes`` where there is storage.
+    """
 
     events: LibvirtEvents | None = None
     clones: LibvirtClones | None = None
@@ -71,6 +76,7 @@ class LibvirtHypervisor:
     provisioning: LibvirtProvisioning | None = None
     storage: LibvirtStorage | None = None
     networks: LibvirtNetworks | None = None
+    volumes: LibvirtVolumes | None = None
     # Of containers only.
     details: None = None
     execution: None = None
@@ -83,6 +89,7 @@ class LibvirtHypervisor:
         folders = Folders(self._connection)
         kind = self._connection.native.getType()
         self.host = LibvirtHost(self._connection)
+        self.domains = LibvirtDomains(self._connection)
         self._ears = Ears(self._connection) if kind in _WITH_EVENTS else None
         self.inventory = LibvirtInventory(self._connection, KeptMarks(self._ears))
         self.lifecycle = LibvirtLifecycle(self._connection, folders)
@@ -107,6 +114,7 @@ class LibvirtHypervisor:
         # Drivers of their own inside libvirt, which any connection may have or lack.
         if self._offers("numOfDefinedStoragePools"):
             self.storage = LibvirtStorage(self._connection, folders)
+            self.volumes = LibvirtVolumes(self._connection, folders)
         if self._offers("numOfDefinedNetworks"):
             self.networks = LibvirtNetworks(self._connection)
 

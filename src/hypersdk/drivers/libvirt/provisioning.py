@@ -25,6 +25,7 @@ from hypersdk.drivers.libvirt.guestfiles import DEFINITION_KIND
 from hypersdk.drivers.libvirt.inventory import described
 from hypersdk.drivers.libvirt.marks import mark, marks
 from hypersdk.drivers.libvirt.translate import parsed
+from hypersdk.drivers.libvirt.variables import take_variables
 from hypersdk.model.errors import (
     AlreadyExists,
     HyperSDKError,
@@ -71,7 +72,8 @@ class LibvirtProvisioning:
         places = self._places(saved, name, disks, placement)  # before the names change
         other = self._holder(saved.uuid)
         keeps_uuid = other in (None, name)
-        noted = replace(marks(xml), made=True)
+        before = marks(xml)
+        noted = replace(before, made=True, tags={**before.tags, **placement.tags})
         # The original's cloud-init image goes with the original, and not with its copy.
         mark(xml, noted if keeps_uuid else replace(noted, seed=""))
         adjusting.rename(xml, name, saved.uuid if keeps_uuid else "")
@@ -114,6 +116,10 @@ class LibvirtProvisioning:
                     self._connection.native.storageVolLookupByPath(file).delete()
             else:
                 Path(file).unlink(missing_ok=True)
+
+    def take_variables(self, name: str, content: bytes) -> str:
+        """See `variables.take_variables`."""
+        return take_variables(self._connection, name, content)
 
     # Names
 

@@ -76,6 +76,7 @@ class MockProvisioning:
             id=saved.id if keeps_id else str(uuid4()),
             name=name,
             template=False,
+            tags={**saved.tags, **placement.tags},
             disks=tuple(
                 MockDisk(disk.name, uuid4().hex, disk.size, buses.get(disk.name, "virtio"))
                 for disk in disks

@@ -89,6 +89,7 @@ class QmpProvisioning:
             cdrom="" if saved.cdrom is not None and cdrom is None else cdrom,
             snapshots=(),
             current="",
+            tags={**saved.tags, **placement.tags},
         )
 
     def _refuse_existing(self, name: str, placement: Placement) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from hypersdk.drivers.diskports import BackupView, Rewriting, ViewOptions
 from hypersdk.drivers.vsphere import temporary, tracking
 from hypersdk.drivers.vsphere.connection import Connection
 from hypersdk.drivers.vsphere.errors import concerning
+from hypersdk.drivers.vsphere.leftovers import end_leases
 from hypersdk.drivers.vsphere.machine import Machine, named_snapshot
 from hypersdk.drivers.vsphere.views import VsphereView
 from hypersdk.model.capabilities import Limit
 from hypersdk.model.errors import InvalidState, NotSupported
+
+_log = logging.getLogger(__name__)
 
 _LIMITS = (Limit("disks.rewrite", "vSphere lets nobody write into a disk that exists"),)
 _STREAM = Limit(
@@ -41,7 +45,10 @@ class VsphereDisks:
     def _view(self, name: str, since: Mapping[str, str], options: ViewOptions) -> BackupView:
         vm = self._connection.vm(name)
         machine = Machine.observe(self._connection, vm)
-        temporary.clean(self._connection, vm, machine.name)
+        for line in end_leases(self._connection, machine.name):
+            _log.info("%s", line)
+        if temporary.clean(self._connection, vm, machine.name):
+            machine = Machine.observe(self._connection, vm)  # its disks have other files now
         if under_way := temporary.found(self._connection, vm):
             raise InvalidState(
                 f"another backup of '{machine.name}' is under way: {under_way[0].owner.host}, "
@@ -57,6 +64,8 @@ class VsphereDisks:
         with concerning(f"'{name}'"):
             vm = self._connection.vm(name)
             machine = Machine.observe(self._connection, vm)
+            for line in end_leases(self._connection, machine.name):
+                _log.info("%s", line)
             found = named_snapshot(self._connection, machine, snapshot)
             chosen = options or ViewOptions()
             return VsphereView(

@@ -6,6 +6,8 @@ from hypersdk.drivers.vsphere.address import address
 from hypersdk.drivers.vsphere.clones import VsphereClones
 from hypersdk.drivers.vsphere.connection import Connection
 from hypersdk.drivers.vsphere.console import ScreenTicket, VsphereConsole
+from hypersdk.drivers.vsphere.consumption import VsphereConsumption
+from hypersdk.drivers.vsphere.deploying import VsphereDeploying
 from hypersdk.drivers.vsphere.details import VsphereDetails
 from hypersdk.drivers.vsphere.disks import VsphereDisks
 from hypersdk.drivers.vsphere.events import VsphereEvents
@@ -18,7 +20,10 @@ from hypersdk.drivers.vsphere.lifecycle import VsphereLifecycle
 from hypersdk.drivers.vsphere.live_migration import VsphereLiveMigration
 from hypersdk.drivers.vsphere.metrics import VsphereMetrics
 from hypersdk.drivers.vsphere.networks import VsphereNetworks
+from hypersdk.drivers.vsphere.overview import VsphereOverview
+from hypersdk.drivers.vsphere.pastevents import VspherePastEvents
 from hypersdk.drivers.vsphere.provisioning import VsphereProvisioning
+from hypersdk.drivers.vsphere.resourcepools import VspherePools
 from hypersdk.drivers.vsphere.snapshots import VsphereSnapshots
 from hypersdk.drivers.vsphere.storage import VsphereStorage
 from hypersdk.drivers.vsphere.tasks import VsphereTasks
@@ -34,7 +39,8 @@ def connect(url: str) -> VsphereHypervisor:
 class VsphereHypervisor:
     """One endpoint. May be used by any number of threads.
 
-    Beside the parts of the port it has ``topology``, ``tasks`` and ``screen_ticket``.
+    Beside the parts of the port it has ``topology``, ``tasks``, ``overview``, ``pools``,
+    ``consumption``, ``past_events``, ``deploying`` and ``screen_ticket``.
     """
 
     # What machines have not; and records of changed blocks are looked after by vSphere itself.
@@ -65,6 +71,11 @@ class VsphereHypervisor:
         self.networks = VsphereNetworks(connection)
         self.topology = VsphereTopology(connection)
         self.tasks = VsphereTasks(connection)
+        self.overview = VsphereOverview(connection)
+        self.pools = VspherePools(connection)
+        self.consumption = VsphereConsumption(connection)
+        self.past_events = VspherePastEvents(connection)
+        self.deploying = VsphereDeploying(connection)
 
     def screen_ticket(self, name: str) -> ScreenTicket:
         """For a WebMKS client to show the screen of a running machine; see `VsphereConsole`."""

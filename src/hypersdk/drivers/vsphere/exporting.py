@@ -177,7 +177,7 @@ class Exporting:
         with self._lock:
             held = next((held for held in self._held if self._is_usable(held)), None)
             held = held or self._another(())
-        device = next((each for each in held.lease.devices if _is_nvram(each)), None)
+        device = next((each for each in held.lease.devices if is_nvram(each)), None)
         if device is None:
             return None
         title = f"the NVRAM of '{self._instance}'"
@@ -272,6 +272,7 @@ def told_digest(entry: Any, digest: str) -> str:
     return str(entry.sha1 or "").lower() if digest == "sha1" else ""
 
 
-def _is_nvram(device: Device) -> bool:
+def is_nvram(device: Device) -> bool:
+    """The UEFI variables, by how leases call them."""
     words = f"{device.key} {device.target} {device.url}".lower()
     return not device.disk and "nvram" in words

@@ -17,6 +17,7 @@ from hypersdk.drivers.vsphere.connection import Connection
 from hypersdk.drivers.vsphere.folders import Folders
 from hypersdk.drivers.vsphere.ovfdefinition import file_name
 from hypersdk.drivers.vsphere.placement import Datastore, HostPlace
+from hypersdk.drivers.vsphere.tags import tag_options
 from hypersdk.drivers.vsphere.translate import plain
 from hypersdk.model.errors import InvalidInput, NotFound
 from hypersdk.model.instances import Disk, Purpose
@@ -105,7 +106,9 @@ def plan(
 
 
 def adjust(config: Any, placement: Placement) -> None:
-    """Fresh MAC addresses, and no links, as far as they are asked for."""
+    """Fresh MAC addresses, no links, and tags, as far as they are asked for."""
+    if placement.tags:
+        config.extraConfig = [*(config.extraConfig or ()), *tag_options(placement.tags)]
     for change in config.deviceChange or ():
         card = change.device
         if not isinstance(card, vim.vm.device.VirtualEthernetCard):

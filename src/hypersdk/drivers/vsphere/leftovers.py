@@ -21,23 +21,8 @@ class VsphereLeftovers:
 
     def reap(self, *, dry_run: bool = False) -> Sequence[str]:
         """See the port."""
-        return [*self._leases(dry_run=dry_run), *self._snapshots(dry_run=dry_run)]
-
-    def _leases(self, *, dry_run: bool) -> Iterator[str]:
-        """Before the snapshots that they hold."""
-        for record in list(records.of_the_dead(self._connection.url)):
-            lease = self._connection.object(vim.HttpNfcLease, record.lease)
-            said = f"{record.instance}: aborted the lease {record.lease} of a run that died"
-            try:
-                if not dry_run:
-                    self._connection.call(lease.HttpNfcLeaseAbort, "abort a lease")
-                    record.end()
-            except NotFound:
-                record.end()
-                said = f"{record.instance}: the lease {record.lease} of a run that died is over"
-            except HyperSDKError as error:
-                said = f"{record.instance}: {error.message}; left for later"
-            yield said
+        leases = end_leases(self._connection, dry_run=dry_run)  # before the snapshots they hold
+        return [*leases, *self._snapshots(dry_run=dry_run)]
 
     def _snapshots(self, *, dry_run: bool) -> Iterator[str]:
         for moid, row in list(self._connection.collect(vim.VirtualMachine, ["name", "snapshot"])):
@@ -50,3 +35,25 @@ class VsphereLeftovers:
                 continue  # the machine went meanwhile
             except HyperSDKError as error:
                 yield f"{name}: {error.message}; left for later"
+
+
+def end_leases(
+    connection: Connection, instance: str = "", *, dry_run: bool = False
+) -> Iterator[str]:
+    """Abort leases that runs on this machine left which died: they lock their machine until they
+    expire. ``instance``: only of this one. A line for each."""
+    for record in list(records.of_the_dead(connection.url)):
+        if instance and record.instance != instance:
+            continue
+        lease = connection.object(vim.HttpNfcLease, record.lease)
+        said = f"{record.instance}: aborted the lease {record.lease} of a run that died"
+        try:
+            if not dry_run:
+                connection.call(lease.HttpNfcLeaseAbort, "abort a lease")
+                record.end()
+        except NotFound:
+            record.end()
+            said = f"{record.instance}: the lease {record.lease} of a run that died is over"
+        except HyperSDKError as error:
+            said = f"{record.instance}: {error.message}; left for later"
+        yield said

@@ -47,8 +47,13 @@ class Owner:
     def is_dead(self, made: datetime, now: datetime) -> bool:
         """Whether nobody is at it any more. ``made``, ``now``: by the hypervisor's clock."""
         if self.host == _hostname():
-            return _began(self.pid) != self.began
+            return self.is_gone
         return now - made > _OTHERS_MAY_TAKE
+
+    @property
+    def is_gone(self) -> bool:
+        """It was a run on this machine, and is over. Of runs elsewhere nothing is known."""
+        return self.host == _hostname() and _began(self.pid) != self.began
 
     @property
     def is_this(self) -> bool:

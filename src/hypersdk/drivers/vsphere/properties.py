@@ -150,28 +150,26 @@ def _pages(collector: Any, spec: Any, names: Sequence[str]) -> Iterator[tuple[st
     page = collector.RetrievePropertiesEx([spec], _Query.RetrieveOptions(maxObjects=PAGE))
     while page is not None:
         for each in page.objects or ():
-            if not _gone(each):
-                yield moid(each.obj), _values(each, names)
+            missing = each.missingSet
+            if not missing or not _gone(missing):
+                yield moid(each.obj), _values(each.propSet, missing, names)
         if not page.token:
             return
         page = collector.ContinueRetrievePropertiesEx(page.token)
 
 
-def _gone(found: Any) -> bool:
-    return any(
-        isinstance(missing.fault, vmodl.fault.ManagedObjectNotFound)
-        for missing in found.missingSet or ()
-    )
+def _gone(missing: Sequence[Any]) -> bool:
+    return any(isinstance(each.fault, vmodl.fault.ManagedObjectNotFound) for each in missing)
 
 
-def _values(found: Any, names: Sequence[str]) -> dict[str, Any]:
+def _values(found: Sequence[Any], missing: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = dict.fromkeys(names)
-    for each in found.propSet or ():
+    for each in found or ():
         values[each.name] = each.val
-    for missing in found.missingSet or ():
+    for each in missing or ():
         # Not to be seen by us is as good as not set; a lost session is told here as well.
-        if isinstance(missing.fault, vim.fault.NotAuthenticated):
-            raise missing.fault
+        if isinstance(each.fault, vim.fault.NotAuthenticated):
+            raise each.fault
     return values
 
 

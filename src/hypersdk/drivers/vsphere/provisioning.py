@@ -30,7 +30,7 @@ from hypersdk.datapath.streamvmdkwriter import write_stream_vmdk
 from hypersdk.datapath.wrapping import WrappedSink
 from hypersdk.drivers.diskports import Placement
 from hypersdk.drivers.vsphere.connection import Connection
-from hypersdk.drivers.vsphere.exporting import told_digest
+from hypersdk.drivers.vsphere.exporting import is_nvram, told_digest
 from hypersdk.drivers.vsphere.importspec import ImportPlan, plan
 from hypersdk.drivers.vsphere.lease import Device, Lease
 from hypersdk.drivers.vsphere.machine import Machine
@@ -116,6 +116,8 @@ class VsphereBuilding:
         self._digest = "sha1"
         self._uploads: dict[str, Upload] = {}
         self._done = False
+        #: What was not taken over, for people.
+        self.warnings: list[str] = []
         self._folders = planned.destination.folders(connection)
 
     @property
@@ -169,7 +171,10 @@ class VsphereBuilding:
         """NVRAM, where the definition has a place for it."""
         device = self._device(disk.name)
         if device is None:
-            _log.warning("'%s' begins with fresh UEFI variables: it has no place", self._name)
+            self.warnings.append(
+                "vSphere has no place for the UEFI variables: it begins with fresh ones"
+            )
+            _log.warning("'%s': %s", self._name, self.warnings[-1])
             return
         content = self._file(disk).read_bytes()
         upload = self._upload(disk.name, device, length=len(content))
@@ -205,7 +210,7 @@ class VsphereBuilding:
         """Of the lease; None for NVRAM that the definition does not list."""
         wanted = self._plan.devices.get(disk)
         if wanted is None:
-            return None
+            return self._of_variables(disk)
         for device in self._begun().devices:
             if device.import_key == wanted:
                 return device
@@ -213,6 +218,12 @@ class VsphereBuilding:
             f"vSphere's lease has no place for {disk} of '{self._name}' ({wanted})",
             hint="Run it again; if it stays so, see the import task in the vSphere Client.",
         )
+
+    def _of_variables(self, disk: str) -> Device | None:
+        """A lease may have a place for NVRAM that the plan did not name."""
+        if self._disk(disk).purpose is not Purpose.NVRAM:
+            return None
+        return next((each for each in self._begun().devices if is_nvram(each)), None)
 
     def _compare(self, lease: Lease) -> None:
         manifest = lease.manifest()

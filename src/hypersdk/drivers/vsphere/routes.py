@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from hypersdk.drivers.vsphere import temporary
 from hypersdk.drivers.vsphere.connection import Connection
 from hypersdk.drivers.vsphere.flatfiles import DatastoreFile, flat_file
 from hypersdk.drivers.vsphere.machine import Machine
@@ -102,13 +103,22 @@ def reading(connection: Connection, vm: object) -> str:
         hows: dict[str, list[str]] = {}
         for disk in machine.disks():
             problem = disk.problem(snapshot=snapshot)
-            how = f"not at all: {problem}" if problem else choose(connection, machine, disk).how
+            how = f"not at all: {problem}" if problem else _how(connection, machine, disk)
             hows.setdefault(how, []).append(disk.disk.name)
     except InvalidInput as error:
         return f"not at all: {error.message}"
     ways = "; ".join(f"{', '.join(names)} {how}" for how, names in hows.items())
     by = " from one temporary snapshot" if snapshot else ""
     return f"{ways or 'it has no disks'}{by}"
+
+
+def _how(connection: Connection, machine: Machine, disk: SourceDisk) -> str:
+    try:
+        return choose(connection, machine, disk).how
+    except HypervisorError as error:
+        if any(left.owner.is_gone for left in temporary.found(connection, machine.vm)):
+            return "as the URL asks for, once the snapshot of a run that died is removed"
+        return f"not at all: {error.message}"
 
 
 def needs_snapshot(machine: Machine) -> bool:

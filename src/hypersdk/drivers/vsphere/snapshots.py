@@ -7,6 +7,7 @@ says so; it is not shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -15,6 +16,7 @@ from typing import Any
 from pyVmomi import vim
 
 from hypersdk.drivers.vsphere.connection import Connection
+from hypersdk.drivers.vsphere.leftovers import end_leases
 from hypersdk.drivers.vsphere.power import ON, patient_task
 from hypersdk.drivers.vsphere.properties import moid
 from hypersdk.drivers.vsphere.specs import check_name
@@ -28,6 +30,8 @@ from hypersdk.model.errors import (
 )
 from hypersdk.model.instances import InstanceState
 from hypersdk.model.machines import Snapshot
+
+_log = logging.getLogger(__name__)
 
 #: Last line of the description of a snapshot of a running machine, made without its memory.
 _WAS_RUNNING = "[hypersdk: it was running]"
@@ -111,7 +115,10 @@ class VsphereSnapshots:
         )
 
     def _find(self, name: str, snapshot: str) -> Any:
+        """To be changed: what a dead run holds of it is released before."""
         vm = self._connection.vm(name)
+        for line in end_leases(self._connection, name):
+            _log.info("%s", line)
         return find_snapshot(self._connection, vm, name, snapshot)
 
     def _list(self, vm: Any) -> Iterator[tuple[str, Snapshot]]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypersdk.drivers.vsphere.address import Address, fingerprint
-from hypersdk.model.errors import HypervisorError, InvalidInput
+from hypersdk.model.errors import HypervisorUntrusted, InvalidInput
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _DIGESTS: dict[int, Callable[[bytes], str]] = {
 }
 
 
-class WrongCertificate(HypervisorError):
+class WrongCertificate(HypervisorUntrusted):
     """The other end shows a certificate that is not the pinned one, or that nobody vouches for."""
 
 

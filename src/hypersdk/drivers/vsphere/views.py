@@ -24,7 +24,7 @@ from hypersdk.drivers.vsphere.flatfiles import open_file
 from hypersdk.drivers.vsphere.machine import Machine, snapshot_disks
 from hypersdk.drivers.vsphere.routes import needs_snapshot, provider
 from hypersdk.drivers.vsphere.sourcedisks import SourceDisk
-from hypersdk.drivers.vsphere.standstill import Standstill
+from hypersdk.drivers.vsphere.standstill import Moments, Standstill
 from hypersdk.model.errors import HyperSDKError, HypervisorError, InvalidState, NotFound
 from hypersdk.model.instances import Consistency, Definition, InstanceState
 
@@ -69,6 +69,8 @@ class VsphereView:
         by_snapshot = self._snapshot is not None or needs_snapshot(self._machine)
         self._chosen(self._machine.disks(), snapshot=by_snapshot)  # refuse before we begin
         self._standstill = Standstill.begin(self._connection, self._machine)
+        self._moments = Moments(self._connection, self._machine)
+        self.moment = self._named_moment()
         if self._snapshot is None and by_snapshot:
             self._take_snapshot()
         disks = self._moment()
@@ -87,6 +89,21 @@ class VsphereView:
         self._files = self._nvram()
         self._describe(disks)
         self._warn()
+
+    def _named_moment(self) -> str:
+        """By which a later run can ask whether the machine stood still since; empty: it cannot."""
+        if self._snapshot is not None:  # an older moment than now
+            return ""
+        try:
+            return self._moments.now()
+        except HypervisorError as error:
+            _log.info("its moment has no name: %s", error.message)
+            return ""
+
+    def still(self, moment: str) -> bool:
+        """Whether the disks are what they were when an earlier view had this ``moment``. False
+        also where that cannot be told. Raises HypervisorError."""
+        return bool(self.moment) and self._moments.still(moment)
 
     def _take_snapshot(self) -> None:
         machine = self._machine

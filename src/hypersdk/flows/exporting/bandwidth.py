@@ -30,12 +30,12 @@ class Bound:
         self, bandwidth: Bandwidth, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._most = bandwidth.rate
-        self._burst = bandwidth.burst or None
         self._adaptive = bandwidth.adaptive
         self._clock = clock
         self._lock = threading.Lock()
-        self._bucket = TokenBucket(bandwidth.rate, self._burst)
-        self._rate = float(bandwidth.rate)
+        #: Part of the most that is let through.
+        self._part = 1.0
+        self._bucket = TokenBucket(self._allowed, bandwidth.burst or None)
         self._due = clock() + WINDOW
         self._failures = 0
         #: Seconds per byte: the quickest read so far, and the sum and number in this window.
@@ -43,9 +43,13 @@ class Bound:
         self._spent, self._bytes, self._reads = 0.0, 0, 0
 
     @property
-    def rate(self) -> float:
-        """Bytes per second, now in force."""
-        return self._rate
+    def rate(self) -> float | None:
+        """Bytes per second, now allowed; None: no bound."""
+        return self._allowed()
+
+    def _allowed(self) -> float | None:
+        most = self._most() if callable(self._most) else self._most
+        return None if most is None else most * self._part
 
     def take(self, count: int) -> None:
         """Return when ``count`` bytes may pass. Raises Interrupted."""
@@ -74,16 +78,15 @@ class Bound:
             if self._clock() < self._due:
                 return
             self._due = self._clock() + WINDOW
-            self._rate = min(max(self._next(), self._most / _STEP), float(self._most))
-            self._bucket = TokenBucket(self._rate, self._burst)
+            self._part = min(max(self._next(), 1 / _STEP), 1.0)
             self._failures, self._spent, self._bytes, self._reads = 0, 0.0, 0, 0
 
     def _next(self) -> float:
         if self._failures:
-            return self._rate / 2
+            return self._part / 2
         slow = (
             self._bytes > 0
             and self._spent / self._bytes > _SLOW_FACTOR * self._quickest
             and self._spent / self._reads > _SLOW_SECONDS
         )
-        return self._rate * 0.8 if slow else self._rate + self._most / _STEP
+        return self._part * 0.8 if slow else self._part + 1 / _STEP

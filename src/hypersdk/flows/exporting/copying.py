@@ -17,6 +17,8 @@ from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.sparse import Sparse
 from hypersdk.datapath.streamvmdkwriter import DEFAULT_LEVEL, Output
 from hypersdk.drivers.diskports import DiskView
+from hypersdk.flows import attempts
+from hypersdk.flows.attempts import SourceFailed
 from hypersdk.flows.exporting.bandwidth import Bound
 from hypersdk.flows.exporting.checkpoint import FinishedDisk
 from hypersdk.flows.exporting.options import ExportOptions
@@ -29,9 +31,6 @@ from hypersdk.observe.progress import ProgressTicker
 
 T = TypeVar("T")
 
-#: How often a disk is begun whose source fails; seconds before the second and third time.
-ATTEMPTS = 3
-_PAUSES = (1.0, 4.0)
 #: gzip's levels → isal's, which packs the grains of VMDKs.
 _GRAIN_LEVELS = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2}
 #: Our name of a format → QEMU's, where they differ.
@@ -144,7 +143,7 @@ class DiskCopier:
         try:
             opened = view.open(full=True)
         except HyperSDKError as error:
-            raise _SourceFailed(error, streamed=False) from error
+            raise SourceFailed(error, streamed=False) from error
         with Reading(opened, self._bound, token) as reading:
             task = f"{self._instance}/{view.disk.name}"
             try:
@@ -153,7 +152,7 @@ class DiskCopier:
             except HyperSDKError as error:
                 if reading.fault is None:
                     raise
-                raise _SourceFailed(error, reading.streamed) from error
+                raise SourceFailed(error, streamed=reading.streamed) from error
             read = reading.counters.amounts.read
             return Copied(read, time.monotonic() - began, reading.streamed)
 
@@ -164,43 +163,16 @@ class DiskCopier:
         begun anew too: what was written of it is not trusted.
         """
         where = f"{self._instance}/{view.disk.name}"
-        for attempt in range(ATTEMPTS):
+
+        def attempt() -> T:
             try:
                 return once()
-            except _SourceFailed as failed:
-                error = failed.error
-                if attempt + 1 == ATTEMPTS or not _may_pass(error, failed.streamed):
-                    raise _named(error, f"disk {where} could not be read") from failed.__cause__
-                self.notes.append(
-                    f"{where} was read again from its beginning: {error.message}"
-                    + (" (its stream cannot be taken up in the middle)" if failed.streamed else "")
-                )
-                token.wait(_PAUSES[attempt])
             except HyperSDKError as error:
-                raise _named(error, f"disk {where} could not be written") from error.__cause__
-        raise AssertionError("unreachable")
+                raise attempts.named(error, f"disk {where} could not be written") from (
+                    error.__cause__
+                )
 
-
-class _SourceFailed(Exception):
-    """The source failed, not the target."""
-
-    def __init__(self, error: HyperSDKError, streamed: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.streamed = streamed
-
-
-def _may_pass(error: HyperSDKError, streamed: bool) -> bool:
-    """A stream may have been cut or damaged on its way, whatever the error calls it."""
-    return error.retryable or streamed
-
-
-def _named(error: HyperSDKError, what: str) -> HyperSDKError:
-    """The same error with what it happened to in front."""
-    if what not in error.message:
-        error.message = f"{what}: {error.message}"
-        error.args = (error.message, *error.args[1:])
-    return error
+        return attempts.again(attempt, where, token, self.notes.append)
 
 
 def _adapter(view: DiskView) -> str:

@@ -5,6 +5,7 @@ Files of an earlier run are taken over only when that can be shown:
 * the instance was switched off and is, and the files of its disks were not written since (size,
   time of the last write, inode, where we can see them),
 * or its hypervisor's own record of changes says that nothing was written since,
+* or its hypervisor remembers that it stood still since (vSphere: by its events),
 * or both runs read the same snapshot.
 
 Everything else counts as another moment.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from hypersdk.drivers.diskports import BackupView, DiskView
 from hypersdk.model.extents import ExtentKind
@@ -22,6 +23,20 @@ from hypersdk.model.instances import Disk, Instance, InstanceState
 from hypersdk.model.machines import Snapshot
 
 Evidence = dict[str, Any]
+
+
+@runtime_checkable
+class RemembersMoments(Protocol):
+    """A view of a hypervisor that can tell later whether an instance stood still."""
+
+    @property
+    def moment(self) -> str:
+        """Name of the moment of this view; empty: nobody can be asked about it."""
+        ...
+
+    def still(self, moment: str) -> bool:
+        """Whether the disks are what they were at that moment; False also when it is not known."""
+        ...
 
 
 def of_instance(instance: Instance) -> Evidence:
@@ -50,7 +65,8 @@ def of_snapshot(instance: Instance, snapshot: Snapshot) -> Evidence:
 def with_tokens(evidence: Evidence, view: BackupView) -> Evidence:
     """And the names of the moment in the hypervisor's records of changes."""
     tokens = {each.disk.name: each.checkpoint for each in view.disks if each.checkpoint}
-    return {**evidence, "tokens": tokens}
+    named = view.moment if isinstance(view, RemembersMoments) else ""
+    return {**evidence, "tokens": tokens, "moment": named}
 
 
 def tokens_of(evidence: Mapping[str, Any]) -> dict[str, str]:
@@ -72,6 +88,14 @@ def unchanged_file(then: Mapping[str, Any], now: Evidence, disk: str) -> bool:
         return False
     before = then.get("files", {}).get(disk)
     return before is not None and before == now["files"].get(disk)
+
+
+def remembered(then: Mapping[str, Any], now: Evidence, view: BackupView) -> bool:
+    """The hypervisor remembers that nothing was done to the instance since."""
+    moment = then.get("moment")
+    if not isinstance(moment, str) or not moment or then.get("id") != now["id"]:
+        return False
+    return isinstance(view, RemembersMoments) and view.still(moment)
 
 
 def unchanged_record(view: DiskView) -> bool:

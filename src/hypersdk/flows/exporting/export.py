@@ -148,6 +148,8 @@ class _Export:
                 moments.begin_view(self._hypervisor, self._now(), snapshot, since, self._options)
             )
             self._observe(view, snapshot)
+            if useless := self._state.useless:
+                self._warnings.append(useless)
             finished: dict[str, FinishedDisk] = {}
             if earlier is not None:
                 finished, reasons = taken_over(
@@ -155,9 +157,8 @@ class _Export:
                 )
                 self._warnings += reasons
                 self._time = earlier.time if finished else self._time
-            self._state.begin(evidence.with_tokens(self._evidence(snapshot), view), self._time)
-            for name, disk in finished.items():
-                self._state.finished(name, disk)
+            moment = evidence.with_tokens(self._evidence(snapshot), view)
+            self._state.begin(moment, self._time, finished)
             contents = self._copy(view, finished)
             try:
                 view.confirm()
@@ -293,7 +294,9 @@ class _Export:
         if self._options.verify:
             verify.verify_checksums(self._layout.staging, self._reporter, self._token)
         self._state.publishing(names)
+        replaced = self._layout.own_files() if self._options.overwrite else frozenset()
         self._layout.publish(names, overwrite=self._options.overwrite)
+        self._layout.remove(replaced - frozenset(names))
 
     def _send_rest(self, files: list[ExportedFile]) -> None:
         """The small files behind the disks that were streamed."""
@@ -317,6 +320,8 @@ class _Export:
     def _lasting(self) -> bool:
         """The moment can be met again: a stopped instance, or a snapshot that is still there."""
         moment = self._state.current.moment
+        if not self._state.begun:  # an earlier run's, as it was left
+            return True
         with CancelToken().scope():
             try:
                 if "snapshot" in moment:

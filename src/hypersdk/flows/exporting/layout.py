@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hypersdk.artifacts.checksums import ALGORITHMS, read_list
 from hypersdk.datapath.failures import from_os
 from hypersdk.datapath.publish import publish, sync_folder
-from hypersdk.model.errors import AlreadyExists, InvalidState
+from hypersdk.model.errors import AlreadyExists, HyperSDKError, InvalidState
 from hypersdk.model.instances import Disk, Purpose
 
 CHECKSUMS_FILE = "checksums.txt"
@@ -29,6 +30,8 @@ MANIFEST_FILE = "artifact-manifest"
 _LONGEST = 200
 _LONGEST_IN_ARCHIVE = 60
 _FORBIDDEN = re.compile(r'[<>:"|?*/\\\x00-\x1f\x7f]')
+#: What follows the name of the instance in names of descriptors, archives and disks.
+_OWN = re.compile(r"(\.(ovf|ova|mf|nvram)|-disk-\d+\.)")
 _SUFFIXES = {"ovf": "vmdk", "ova": "vmdk"}
 
 
@@ -134,9 +137,32 @@ class Layout:
                 path.unlink()
 
     def publish(self, names: Iterable[str], *, overwrite: bool) -> None:
-        """Give the files their final places, durably."""
-        for name in names:
+        """Give the files their final places, durably. The list of checksums comes last, and that
+        of an export that is replaced goes first: with it, the files belong together."""
+        if overwrite:
+            (self.folder / CHECKSUMS_FILE).unlink(missing_ok=True)
+        for name in sorted(names, key=lambda name: name == CHECKSUMS_FILE):
             publish(self.staging / name, self.folder / name, overwrite)
+
+    def own_files(self) -> frozenset[str]:
+        """Names of the files of an export of this instance that is there, as far as its list of
+        checksums names them. Files of others are not ours to know."""
+        try:
+            listed = [each.name for each in read_list(self.folder / CHECKSUMS_FILE)]
+        except HyperSDKError:  # there is none, or it is somebody else's
+            return frozenset()
+        ours = [name for name in listed if self._is_own(name)]
+        sidecars = [f"{name}.{algorithm}" for name in ours for algorithm in ALGORITHMS]
+        return frozenset(name for name in (*ours, *sidecars) if (self.folder / name).is_file())
+
+    def _is_own(self, name: str) -> bool:
+        rest = name.removeprefix(self.name)
+        return rest != name and "/" not in name and _OWN.match(rest) is not None
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Files of an export that was replaced, which the new one does not have."""
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def take_back(self, names: Iterable[str]) -> None:
         """Undo a publication that a killed run began."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hypersdk.datapath.throttle import Rate
 from hypersdk.model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ CHECKSUMS = ("sha256", "sha512", "blake3")
 class Bandwidth:
     """A bound for all disks of one export together, for what is read from the hypervisor."""
 
-    #: Bytes per second.
-    rate: int
+    #: Bytes per second; what is called is asked again every second.
+    rate: Rate
     #: Bytes that may pass at once after a silence; 0: a fifth of a second's worth.
     burst: int = 0
     #: ``rate`` is the most; the bound in force falls when reads fail or get slow, and rises again
@@ -33,7 +34,7 @@ class Bandwidth:
     adaptive: bool = False
 
     def __post_init__(self) -> None:
-        if self.rate <= 0 or self.burst < 0:
+        if (not callable(self.rate) and self.rate <= 0) or self.burst < 0:
             raise InvalidInput(
                 f"a bandwidth of {self.rate} bytes per second with bursts of {self.burst} "
                 "lets nothing pass",

@@ -12,6 +12,7 @@ from typing import Self
 from hypersdk.artifacts.checksums import new_digest
 from hypersdk.datapath.direct import BUFFER, PastCacheFile
 from hypersdk.datapath.failures import from_os
+from hypersdk.datapath.streamvmdk import Hash
 
 
 class NewFile:
@@ -38,6 +39,10 @@ class NewFile:
             each.update(data)
         self.size += len(data)
         return len(data)
+
+    def digesting(self, algorithm: str) -> Hash | None:
+        """See `Digesting`."""
+        return self._digests.get(algorithm) if not self.size else None
 
     @property
     def digests(self) -> dict[str, str]:

@@ -4,77 +4,34 @@ told to be the source's and not the target's."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 from hypersdk.datapath.cancel import Cancellable, CancelToken
 from hypersdk.datapath.handle import Handle
 from hypersdk.datapath.observed import Observed
 from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSource
+from hypersdk.datapath.streamvmdk import Digesting, Hash
 from hypersdk.datapath.streamvmdkwriter import Output, write_stream_vmdk
 from hypersdk.datapath.wrapping import WrappedSource
+from hypersdk.flows.attempts import Faults, Recording, Watched
 from hypersdk.flows.exporting.bandwidth import Bound
-from hypersdk.model.errors import DataPathError, HyperSDKError, Interrupted
-from hypersdk.model.extents import Extent
+from hypersdk.model.errors import DataPathError, HyperSDKError
 from hypersdk.observe.progress import Counters
 
 
-@runtime_checkable
-class Recording(Protocol):
-    """A source that comes as a stream of a format that files have: its own bytes can be kept."""
+class _Bounded(WrappedSource):
+    """Bounds what is read."""
 
-    @property
-    def finished(self) -> bool: ...
-
-    def record(self, output: Output) -> None:
-        """Have every byte of the stream written to ``output`` too as it is walked. Called before
-        ``extents()``."""
-        ...
-
-
-class Faults:
-    """The first error that came from the source; shared by its clones."""
-
-    def __init__(self, bound: Bound | None) -> None:
-        self.error: HyperSDKError | None = None
-        self._bound = bound
-
-    def note(self, error: HyperSDKError) -> None:
-        """Kept when it is the first; a cancelled read is no fault."""
-        if isinstance(error, Interrupted):
-            return
-        self.error = self.error or error
-        if self._bound is not None:
-            self._bound.failed()
-
-
-class Watched(WrappedSource):
-    """Notes the source's errors, and bounds what is read unless a recorder does."""
-
-    def __init__(self, inner: BlockSource, faults: Faults, bound: Bound | None) -> None:
+    def __init__(self, inner: BlockSource, bound: Bound) -> None:
         super().__init__(inner)
-        self._faults = faults
         self._bound = bound
-
-    def extents(self, start: int = 0, length: int | None = None) -> Iterator[Extent]:
-        try:
-            yield from self.inner.extents(start, length)
-        except HyperSDKError as error:
-            self._faults.note(error)
-            raise
 
     def readinto(self, offset: int, buffer: memoryview) -> None:
-        if self._bound is not None:
-            self._bound.take(len(buffer))
+        self._bound.take(len(buffer))
         began = time.monotonic()
-        try:
-            self.inner.readinto(offset, buffer)
-        except HyperSDKError as error:
-            self._faults.note(error)
-            raise
-        if self._bound is not None:
-            self._bound.passed(len(buffer), time.monotonic() - began)
+        self.inner.readinto(offset, buffer)
+        self._bound.passed(len(buffer), time.monotonic() - began)
 
 
 class Reading(Handle):
@@ -82,11 +39,12 @@ class Reading(Handle):
 
     def __init__(self, opened: BlockSource, bound: Bound | None, token: CancelToken) -> None:
         self.counters = Counters()
-        self._faults = Faults(bound)
+        self._faults = Faults(bound.failed) if bound is not None else Faults()
         self._stream = opened if isinstance(opened, Recording) else None
         self._bound = bound
         # What comes over the wire of a stream is packed; its recorder counts that instead.
-        watched = Watched(opened, self._faults, None if self._stream else bound)
+        bounded = opened if bound is None or self._stream is not None else _Bounded(opened, bound)
+        watched = Watched(bounded, self._faults)
         self.source: BlockSource = Cancellable(Observed(watched, self.counters), token)
 
     @property
@@ -145,6 +103,10 @@ class _Tap:
             self._bound.take(len(data))
         return self._output.write(data) if self._output is not None else None
 
+    def digesting(self, algorithm: str) -> Hash | None:
+        """See `Digesting`."""
+        return _digesting(self._output, algorithm)
+
 
 class _Counted:
     """Counts what an output takes as stored."""
@@ -156,6 +118,14 @@ class _Counted:
     def write(self, data: bytes, /) -> object:
         self._counters.add(stored=len(data))
         return self._output.write(data)
+
+    def digesting(self, algorithm: str) -> Hash | None:
+        """See `Digesting`."""
+        return _digesting(self._output, algorithm)
+
+
+def _digesting(output: object, algorithm: str) -> Hash | None:
+    return output.digesting(algorithm) if isinstance(output, Digesting) else None
 
 
 class _Nowhere(Handle):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypersdk.flows.exporting.checkpoint import Checkpoint, FinishedDisk, read_c
 from hypersdk.flows.exporting.layout import Layout
 from hypersdk.flows.exporting.options import ExportOptions
 from hypersdk.model.instances import Instance
+
+_WHOLE_DISKS = "disks are taken over whole: a stream cannot be taken up in the middle"
 
 
 def binding_options(options: ExportOptions) -> dict[str, Any]:
@@ -45,6 +48,13 @@ class ExportState:
             shut_down=before.shut_down if before else False,
             snapshot=before.snapshot if before else "",
         )
+        #: This run has a moment of its own; until then the checkpoint is the earlier one's, so that
+        #: a run that fails or dies before loses nothing.
+        self.begun = False
+        if (kept := self.resumable) is not None:
+            self.current = replace(
+                self.current, disks=kept.disks, moment=kept.moment, time=kept.time
+            )
 
     @property
     def shut_down(self) -> bool:
@@ -62,9 +72,15 @@ class ExportState:
     def lost_snapshot(self) -> None:
         self._change(snapshot="")
 
-    def begin(self, moment: evidence.Evidence, time: float) -> None:
-        """The moment is there."""
-        self._change(moment=moment, time=time, disks={})
+    def begin(
+        self,
+        moment: evidence.Evidence,
+        time: float,
+        finished: Mapping[str, FinishedDisk] | None = None,
+    ) -> None:
+        """The moment is there; ``finished`` are the disks of an earlier run that are of it."""
+        self.begun = True
+        self._change(moment=moment, time=time, disks=dict(finished or {}))
 
     def moved_on(self, moment: evidence.Evidence) -> None:
         """The view has ended, which may have touched the files of the disks."""
@@ -93,6 +109,16 @@ class ExportState:
             return None
         return before if before.options == self.current.options else None
 
+    @property
+    def useless(self) -> str:
+        """Why nothing of an earlier run is of use though it was asked for: a sentence; empty when
+        something is, or there was none."""
+        if not self._options.resume or self.earlier is None or self.resumable is not None:
+            return ""
+        if self.earlier.disks:
+            return "nothing is taken over: what is there was exported with other options"
+        return f"all begins anew: of what was exported no disk is complete ({_WHOLE_DISKS})"
+
 
 def taken_over(
     before: Checkpoint, view: BackupView, now: evidence.Evidence, layout: Layout, *, verify: bool
@@ -100,12 +126,14 @@ def taken_over(
     """Disks that need not be read again, and for each other one why it has to be: a sentence."""
     found: dict[str, FinishedDisk] = {}
     reasons: list[str] = []
+    still = evidence.remembered(before.moment, now, view)
     for disk in view.disks:
         name = disk.disk.name
         finished = before.disks.get(name)
         if finished is None or finished.capacity != disk.disk.size:
+            reasons.append(f"{name} begins anew: it was not complete ({_WHOLE_DISKS})")
             continue
-        if not _same_moment(before, now, disk):
+        if not still and not _same_moment(before, now, disk):
             reasons.append(
                 f"{name} is read again: it cannot be shown that it was not written since the "
                 "export that is resumed"

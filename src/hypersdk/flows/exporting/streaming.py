@@ -24,7 +24,7 @@ def check_streaming(options: ExportOptions) -> None:
         return
     if options.format != "ovf":
         raise InvalidInput(
-            f"the format {options.format} cannot be streamed to a place",
+            f"the format {options.format} cannot be streamed to a place: {_reason(options.format)}",
             hint="Use --format ovf, or let it be written here first: without --stream-upload.",
         )
     if options.seal is not None or options.resume:
@@ -32,6 +32,12 @@ def check_streaming(options: ExportOptions) -> None:
             "an export that is streamed is neither sealed nor resumed",
             hint="Leave out --stream-upload, or the other one.",
         )
+
+
+def _reason(format: str) -> str:
+    if format == "ova":
+        return "in an archive the size of a disk stands before its data, and is known at its end"
+    return "images are not written from front to back"
 
 
 class _Pushed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,11 @@ from hypersdk.artifacts.places.comparing import compare_placed
 from hypersdk.artifacts.places.open import open_place
 from hypersdk.artifacts.places.ports import Place, PlacedFile
 from hypersdk.datapath.cancel import CancelToken
-from hypersdk.flows.exporting.layout import CHECKSUMS_FILE
+from hypersdk.flows.exporting.layout import CHECKSUMS_FILE, Layout
 from hypersdk.flows.exporting.options import ExportOptions
 from hypersdk.flows.exporting.results import Exported
-from hypersdk.model.errors import Damaged, HyperSDKError
-from hypersdk.model.progress import Reporter
+from hypersdk.model.errors import AlreadyExists, Damaged, HyperSDKError
+from hypersdk.model.progress import Reporter, silent
 from hypersdk.observe.progress import Counters, ProgressTicker
 
 
@@ -89,6 +90,17 @@ class Uploader:
         self.confirm(path.name, placed, placed.sha256 or digest_of(path, cancel=self._token))
         return placed
 
+    def put_or_find(self, path: Path) -> None:
+        """One file, unless the same is there: a run that was killed had brought it."""
+        try:
+            self.put(path)
+        except AlreadyExists as error:
+            sha256 = digest_of(path, cancel=self._token)
+            try:
+                compare_placed(self._place, self.remote(path.name), sha256, cancel=self._token)
+            except Damaged:
+                raise error from None
+
     def confirm(self, file: str, placed: PlacedFile, sha256: str) -> None:
         """Read it back unless the place has compared it, where somebody relies on it."""
         relied_on = self._options.verify or not self._options.keep_local
@@ -106,3 +118,33 @@ class Uploader:
 
     def close(self) -> None:
         self._place.close()
+
+
+def bring_files(
+    layout: Layout,
+    names: Sequence[str],
+    options: ExportOptions,
+    *,
+    sent: Collection[str] = (),
+    arrived: Callable[[str], None] = lambda name: None,  # noqa: ARG005
+    reporter: Reporter = silent,
+    cancel: CancelToken | None = None,
+) -> list[str]:
+    """Bring files of a complete export to the place of the options, the list of checksums last;
+    returns where they are. Local files stay.
+
+    ``sent``: files that an earlier call brought. ``arrived`` is called with each as it is there. A
+    file that is there already is what was sent when its content is the same. Raises AlreadyExists
+    when it is not, StoreError, Damaged, Interrupted.
+    """
+    token = cancel or CancelToken()
+    place = open_place(options.upload)
+    uploader = Uploader(place, layout.name, options, reporter, token)
+    try:
+        for name in sorted(names, key=lambda name: name == CHECKSUMS_FILE):
+            if name not in sent:
+                uploader.put_or_find(layout.folder / name)
+                arrived(name)
+    finally:
+        uploader.close()
+    return [f"{uploader.url}/{name}" for name in names]

@@ -39,6 +39,7 @@ def spec_of(
         nics=nics_of(machine.nics, hypervisor, options, warnings),
         firmware=options.firmware or machine.firmware,
         folder=options.folder,
+        tags=options.tags,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hypersdk.datapath.throttle import Rate
 from hypersdk.model.instances import Instance
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ class ImportOptions:
     opening: Opening | None = None
     #: Take the package at its word about disks that are huge for the size of their files.
     trust_sizes: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
     #: Bytes per second written; None: as fast as it goes.
-    throttle: int | None = None
+    throttle: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import stat
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +24,7 @@ from hypersdk.datapath.image import open_image
 from hypersdk.datapath.imageinspect import inspect
 from hypersdk.datapath.ports import BlockSource
 from hypersdk.flows.exporting.side_by_side import side_by_side
-from hypersdk.flows.importing import streams
+from hypersdk.flows.importing import streams, variables
 from hypersdk.flows.importing.disksources import (
     driver_for,
     driver_of,
@@ -49,6 +51,8 @@ HUGE_RATIO = 1_000_000
 _MOST = 64 << 40
 _STEP = 1 << 20
 _GIB = 1 << 30
+#: Files of an archive that are looked at in search of one.
+_MOST_MEMBERS = 4096
 
 
 class Package(Protocol):
@@ -65,6 +69,10 @@ class Package(Protocol):
         """The descriptor as it came; empty for an image alone."""
         ...
 
+    def variables(self) -> bytes:
+        """UEFI variables that it brings; empty: none, or they cannot be had before the disks."""
+        ...
+
     def read(self, write: Writer, token: CancelToken, parallel: int) -> None:
         """Give each disk that has a file to ``write``. Returns when everything was read and
         every digest compared. Raises Damaged, ImageRefused."""
@@ -74,7 +82,7 @@ class Package(Protocol):
 def open_package(path: Path, options: ImportOptions) -> Package:
     """Raises NotFound, InvalidInput, ImageRefused, KeyRequired, Damaged."""
     if path.is_dir():
-        path = _in_folder(path)
+        path = package_in(path)
     if not path.exists():
         raise NotFound(f"there is no file {path}")
     ending = Path(streams.plain_name(path.name)).suffix.lower()
@@ -90,7 +98,8 @@ def open_package(path: Path, options: ImportOptions) -> Package:
     return package
 
 
-def _in_folder(folder: Path) -> Path:
+def package_in(folder: Path) -> Path:
+    """The one package in a folder. Raises NotFound, InvalidInput for several."""
     for ending in (".ovf", ".ova"):
         found = [
             each
@@ -160,6 +169,18 @@ class FolderPackage:
             algorithm, digest = self._expected[name]
             manifest.compare(name, algorithm, digest, manifest.of_bytes(algorithm, self.definition))
 
+    def variables(self) -> bytes:
+        """Compared with the manifest. Raises NotFound, Damaged."""
+        name = variables.file_of(self.machine.files)
+        if not name:
+            return b""
+        place = _Place.find(self._folder, name)
+        with streams.opened(place.path, self._options.opening, variables.MOST) as stream:
+            hashed = streams.HashedStream(stream, name, self._expected.get(name))
+            content = _whole(hashed, name, variables.MOST)
+            hashed.finish()
+        return content
+
     def read(self, write: Writer, token: CancelToken, parallel: int) -> None:
         """Disks side by side; then the other files that the manifest names."""
 
@@ -221,6 +242,21 @@ class ArchivePackage:
         self.definition = self._descriptor()
         self.machine = read_ovf(self.definition)
 
+    def variables(self) -> bytes:
+        """Only of an archive that can be searched; `read` compares them with the manifest."""
+        name = variables.file_of(self.machine.files)
+        if not name or not streams.is_plain(self._path):
+            return b""
+        try:
+            with tarfile.open(self._path, "r:") as archive:
+                for member in islice(archive, _MOST_MEMBERS):
+                    if member.name == name and member.isreg() and member.size <= variables.MOST:
+                        file = archive.extractfile(member)
+                        return file.read() if file is not None else b""
+        except tarfile.TarError:  # `read` says what is wrong with it
+            return b""
+        return b""
+
     def read(self, write: Writer, token: CancelToken, parallel: int) -> None:  # noqa: ARG002
         """Disks as they come, one after another."""
         wanted: dict[str, list[OvfDisk]] = {}
@@ -277,6 +313,9 @@ class ImagePackage:
         )
         self.machine = OvfMachine(name=name.stem, vcpus=1, memory=_GIB, disks=(disk,))
 
+    def variables(self) -> bytes:
+        return b""
+
     def read(self, write: Writer, token: CancelToken, parallel: int) -> None:  # noqa: ARG002
         (disk,) = self.machine.disks
         with self._source() as source:
@@ -301,11 +340,11 @@ class ImagePackage:
             yield source
 
 
-def _whole(stream: Readable, name: str) -> bytes:
+def _whole(stream: Readable, name: str, most: int = MOST) -> bytes:
     parts, size = [], 0
     while data := stream.read(_STEP):
         size += len(data)
-        if size > MOST:
+        if size > most:
             raise ImageRefused(f"{name} is too large for what it should be")
         parts.append(data)
     return b"".join(parts)

@@ -13,7 +13,7 @@ from hypersdk.datapath.pipeline import copy
 from hypersdk.datapath.ports import BlockSink, BlockSource
 from hypersdk.datapath.sparse import Sparse
 from hypersdk.datapath.streamvmdkwriter import Output
-from hypersdk.datapath.throttle import Throttled, TokenBucket
+from hypersdk.datapath.throttle import Rate, Throttled, TokenBucket
 from hypersdk.flows.exporting.reading import Reading
 from hypersdk.flows.importing.options import ImportedDisk
 from hypersdk.model.progress import Reporter
@@ -32,7 +32,7 @@ class DiskWriter:
     """Writes disks of one package."""
 
     def __init__(
-        self, instance: str, reporter: Reporter, throttle: int | None, parallel: int
+        self, instance: str, reporter: Reporter, throttle: Rate | None, parallel: int
     ) -> None:
         self._instance = instance
         self._reporter = reporter

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypersdk.drivers.ports import Hypervisor
+from hypersdk.flows.importing.packages import package_in
+from hypersdk.flows.importing.unfinished import may_be_removed
 from hypersdk.flows.preflight.subject import ArrivalFacts
 from hypersdk.model.details import DiskDetails, InstanceDetails, NicDetails
 from hypersdk.model.errors import HyperSDKError, InstanceNotFound, InvalidInput
@@ -35,6 +37,8 @@ class Package:
 def look_into(path: Path, networks: Mapping[str, str]) -> Package:
     """Only the descriptor is read: disks are checked when they are imported."""
     try:
+        if path.is_dir():
+            path = package_in(path)
         if not path.is_file():
             raise InvalidInput("there is no such file")
         suffix = path.suffix.lower()
@@ -97,10 +101,10 @@ def as_details(package: Package, name: str) -> InstanceDetails:
 def arrival_facts(
     package: Package, details: InstanceDetails, hypervisor: Hypervisor, storage: str
 ) -> ArrivalFacts:
-    """``storage``: the pool for new disks; empty for the hypervisor's own choice."""
+    """``storage``: the pool for new disks, or a folder; empty for the hypervisor's own choice."""
     kinds = tuple(sorted(hypervisor.provisioning.kinds)) if hypervisor.provisioning else ()
     host = hypervisor.host.info() if hypervisor.host is not None else None
-    if storage and hypervisor.storage is not None:
+    if storage and not storage.startswith("/") and hypervisor.storage is not None:
         free: int | None = hypervisor.storage.pool(storage).available
     else:
         free = host.storage_available if host else None
@@ -133,7 +137,8 @@ def _exists(hypervisor: Hypervisor, name: str) -> bool | None:
         hypervisor.inventory.instance(name)
     except InstanceNotFound:
         return False
-    return True
+    # What a killed import left goes when the next one begins.
+    return None if may_be_removed(hypervisor, name) else True
 
 
 def _networks(hypervisor: Hypervisor) -> tuple[str, ...] | None:

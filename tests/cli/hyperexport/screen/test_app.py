@@ -337,6 +337,7 @@ def test_no_profile_after_all() -> None:
         ("parallel", "65", "give 1 to 64"),
         ("parallel", "", "give 1 to 64"),
         ("upload", "bucket/prefix", "write a URL"),
+        ("recipients", "my secret passphrase", "write a public key"),
     ],
 )
 def test_a_form_that_makes_no_sense(field: str, value: str, said: str) -> None:

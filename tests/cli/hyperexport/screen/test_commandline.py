@@ -38,6 +38,13 @@ def test_only_what_differs_from_the_defaults_is_named() -> None:
     ]  # fmt: skip
 
 
+def test_who_shall_decrypt_is_named() -> None:
+    choices = Choices(output="out", recipients=("age1abc", "ssh-ed25519 AAAA me"))
+    assert words(WEB, DB, choices=choices)[9:] == [
+        "--encrypt", "--recipient", "age1abc", "--recipient", "ssh-ed25519 AAAA me"
+    ]  # fmt: skip
+
+
 def test_what_a_profile_sets_is_not_repeated_and_what_differs_from_it_is() -> None:
     choices = Choices(output="out").with_profile("archive", {"compress": True, "encrypt": True})
     assert words(WEB, DB, choices=choices)[7:9] == ["--profile", "archive"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypersdk.cli.hyperexport.options import (
+    daemon,
     files,
     handover,
     keeping,
@@ -28,6 +29,7 @@ SUBJECTS = {
     "Profiles, history, cleanup": keeping.OPTIONS,
     "Telling others": notices.OPTIONS,
     "Handing over": handover.OPTIONS,
+    "The daemon": daemon.OPTIONS,
     "Output": modes.OUTPUT,
 }
 

@@ -84,7 +84,11 @@ OPTIONS: tuple[Option, ...] = (
         metavar="URL",
         help="Bring the files to s3://, azure://, gs://, sftp:// or file:.",
     ),
-    yes_no("stream-upload", help="With --upload: straight there, without local files."),
+    yes_no(
+        "stream-upload",
+        help="With --upload and --format ovf: straight there, without local files. Not of an OVA, "
+        "where the size of a disk stands before its data.",
+    ),
     yes_no(
         "keep-local", default=True, help="Keep the local files after the upload.  [default: yes]"
     ),

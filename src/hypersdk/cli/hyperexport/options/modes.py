@@ -19,7 +19,9 @@ OPTIONS: tuple[Option, ...] = (
         "--validate-only", is_flag=True, help="Show what may go wrong, and export nothing."
     ),
     click.option(
-        "--force", is_flag=True, help="Export although something critical was found before."
+        "--force",
+        is_flag=True,
+        help="Export although something critical was found; replace an export that is there.",
     ),
     click.option(
         "--decrypt",
@@ -66,6 +68,9 @@ class Mode(Enum):
     DELETE_PROFILE = "delete-profile"
     CREATE_PROFILES = "create-default-profiles"
     SCREEN = "interactive"
+    DAEMON_WATCH = "daemon-watch"
+    DAEMON_LIST = "daemon-list"
+    DAEMON_STATUS = "daemon-status"
 
 
 def mode(given: Given) -> Mode:

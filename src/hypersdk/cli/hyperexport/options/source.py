@@ -19,9 +19,11 @@ OPTIONS: tuple[Option, ...] = (
     click.option(
         "-H",
         "--hypervisor",
+        "hypervisors",
+        multiple=True,
         metavar="URL",
-        help="Where the instances are, or its name in the settings.  [default: vsphere:// with "
-        "GOVC_URL, GOVC_USERNAME, GOVC_PASSWORD]",
+        help="Where the instances are, or its name in the settings; may be repeated for the "
+        "screen.  [default: vsphere:// with GOVC_URL, GOVC_USERNAME, GOVC_PASSWORD]",
     ),
     click.option(
         "--provider",
@@ -63,6 +65,8 @@ class Source:
     batch: Path | None
     filters: Mapping[str, str]
     folder: str
+    #: Further ones, which only the screen lists.
+    others: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
@@ -77,7 +81,7 @@ class Source:
 
 def source(given: Given) -> Source:
     """Raises InvalidInput."""
-    hypervisor = given["hypervisor"] or ""
+    hypervisors = tuple(dict.fromkeys(given["hypervisors"]))
     names = tuple(dict.fromkeys((*given["names"], *given["more_names"])))
     refuse(
         any(not name.strip() for name in names),
@@ -85,10 +89,11 @@ def source(given: Given) -> Source:
         "Name it: hyperexport web",
     )
     return Source(
-        hypervisor=hypervisor,
+        hypervisor=hypervisors[0] if hypervisors else "",
         provider=given["provider"],
         names=names,
         batch=given["batch"],
         filters=dict(given["filters"]),
         folder=given["folder"] or "",
+        others=hypervisors[1:],
     )

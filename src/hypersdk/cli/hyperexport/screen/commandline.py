@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from hypersdk.cli.hyperexport.screen.port import Choices, Row
 
@@ -23,7 +24,9 @@ def command(
     words = [_PROGRAM, "-H", hypervisor]
     for row in rows:
         words += ["--vm", row.instance.name]
-    output = folders.get(rows[0].key, choices.output) if len(rows) == 1 else choices.output
+    output = folders.get(rows[0].key, choices.output)
+    if len(rows) > 1 and rows[0].key in folders:
+        output = str(Path(output).parent)
     words += _options(replace(choices, output=output))
     return shlex.join([*words, *more])
 
@@ -44,5 +47,9 @@ def _options(choices: Choices) -> list[str]:
         if value != getattr(usual, name):
             dashed = name.replace("_", "-")
             words.append(f"--{dashed}" if value else f"--no-{dashed}")
+    if choices.recipients != usual.recipients:
+        words.append("--encrypt")
+        for key in choices.recipients:
+            words += ["--recipient", key]
     words += [f"--{name}" for name in ("overwrite", "force") if getattr(choices, name)]
     return words

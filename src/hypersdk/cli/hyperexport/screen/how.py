@@ -106,6 +106,13 @@ class HowScreen(Screen[None]):
         yield Input(
             choices.upload, placeholder="nowhere, or s3://bucket/prefix", id="upload", compact=True
         )
+        yield Label("Encrypt for")
+        yield Input(
+            " ".join(choices.recipients),
+            placeholder="nobody, or a public key: age1…",
+            id="recipients",
+            compact=True,
+        )
 
     def on_mount(self) -> None:
         self.query_one("#profile", Select).focus()
@@ -124,6 +131,7 @@ class HowScreen(Screen[None]):
         self.query_one("#output", Input).value = choices.output
         self.query_one("#parallel", Input).value = str(choices.parallel)
         self.query_one("#upload", Input).value = choices.upload
+        self.query_one("#recipients", Input).value = " ".join(choices.recipients)
         for name, _ in _SWITCHES:
             self.query_one(f"#{name}", Checkbox).value = getattr(choices, name)
 
@@ -139,6 +147,7 @@ class HowScreen(Screen[None]):
             output=self.query_one("#output", Input).value.strip(),
             parallel=int(parallel) if parallel.strip().isdigit() else 0,
             upload=self.query_one("#upload", Input).value.strip(),
+            recipients=_keys(self.query_one("#recipients", Input).value),
             **switches,
         )
 
@@ -162,6 +171,14 @@ class HowScreen(Screen[None]):
             self.post_message(self.Chosen(choices))
 
 
+def _keys(text: str) -> tuple[str, ...]:
+    """Keys of age stand by themselves; one of SSH is a kind and a key, with a comment or without,
+    so it comes last."""
+    ssh = text.find("ssh-")
+    alone, last = (text[:ssh], text[ssh:].strip()) if ssh >= 0 else (text, "")
+    return (*alone.replace(",", " ").split(), *([last] if last else []))
+
+
 def _wrong(choices: Choices) -> str:
     if not choices.output:
         return "Name a folder for the exports."
@@ -171,4 +188,7 @@ def _wrong(choices: Choices) -> str:
         return "Upload to: write a URL, like s3://bucket/prefix, or leave it empty."
     if not choices.keep_local and not choices.upload:
         return "Without an upload, the local files are all there is: keep them."
+    for key in choices.recipients:
+        if not key.startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")):
+            return "Encrypt for: write a public key (age1… or ssh-ed25519 …), no passphrase."
     return ""

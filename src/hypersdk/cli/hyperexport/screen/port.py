@@ -67,6 +67,8 @@ class Choices:
     #: URL of a place; empty: nowhere.
     upload: str = ""
     keep_local: bool = True
+    #: Public keys that shall be able to decrypt; without any it is as the command line said.
+    recipients: tuple[str, ...] = ()
     #: Name of the profile that was chosen; empty: none.
     profile: str = ""
     #: Options that it sets, by name; those above come before.
@@ -77,11 +79,14 @@ class Choices:
     def values(self) -> dict[str, Any]:
         """All of them by the names of the command's options."""
         own = {name: getattr(self, name) for name in _OWN}
-        return {**self.preset, **own}
+        sealed = {"encrypt": True} if self.recipients else {}
+        return {**self.preset, **own, **sealed}
 
     def with_profile(self, name: str, settings: Mapping[str, Any]) -> Choices:
         """These, with what a profile sets laid over them."""
         shown = {key: value for key, value in settings.items() if key in _OWN}
+        if "recipients" in shown:
+            shown["recipients"] = tuple(shown["recipients"])
         return replace(self, **shown, profile=name, preset=settings)
 
 
@@ -97,6 +102,7 @@ _OWN = (
     "overwrite",
     "upload",
     "keep_local",
+    "recipients",
     "force",
 )
 

@@ -1,0 +1,1 @@
+"""Translation between the known routes and what the daemon really has."""

@@ -1,0 +1,1 @@
+"""Records of the model as they go over the wire, and back."""

@@ -1,0 +1,1 @@
+"""Joins settings, stores, flows and the API to the processes of the daemon."""

@@ -1,0 +1,1 @@
+"""``hyperctl``: the daemon's client. It speaks HTTP only."""

@@ -1,0 +1,1 @@
+"""The command ``hypervisord``: the daemon and its upkeep."""

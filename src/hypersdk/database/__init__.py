@@ -1,0 +1,1 @@
+"""The daemon's database: one SQLite file, or one PostgreSQL database for many hosts."""

@@ -1,0 +1,1 @@
+"""What the daemon looks after: hypervisors, repositories and webhooks, by their names."""

@@ -1,0 +1,23 @@
+"""Budgets as they stand in records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypersdk.model.errors import InvalidInput
+from hypersdk.model.estate import Budget
+
+
+def from_record(record: Mapping[str, Any] | None) -> Budget:
+    return Budget(**record) if record else Budget()
+
+
+def to_record(budget: Budget) -> dict[str, int | None]:
+    """Raises InvalidInput for numbers that let nothing through."""
+    for word, number, least in (("jobs", budget.jobs, 0), ("bandwidth", budget.bandwidth, 1)):
+        if number is not None and number < least:
+            raise InvalidInput(
+                f"a budget of {number} for {word} makes no sense", hint="Leave it out: no bound."
+            )
+    return {"jobs": budget.jobs, "bandwidth": budget.bandwidth}
