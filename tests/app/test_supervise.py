@@ -24,6 +24,7 @@ def end(number, frame):
     if count[0] > 1:
         sys.exit(0)
 signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, end)
 open(sys.argv[1], "a").write("x")
 while True:
     time.sleep(0.05)

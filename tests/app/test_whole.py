@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hypersdk import MockHypervisor, Protect, connect, init_repository, open_repository
-from tests.app.daemons import Daemon, daemon, until
+from tests.app.daemons import PATIENCE, Daemon, daemon, until
 from tests.app.test_packaging import metric_names
 from tests.estate.receiver import receiving
 
@@ -96,3 +99,52 @@ def test_a_job_goes_on_after_its_worker_was_killed(tmp_path: Path, lab: MockHype
         assert done["run"] == 1
         (shown,) = running.get("/v1/repositories/main/points")["items"]
         assert shown["id"] == done["result"]["point"]
+
+
+def test_a_drained_daemon_leaves_its_job_to_the_next_one(
+    tmp_path: Path, lab: MockHypervisor
+) -> None:
+    init_repository(str(tmp_path / "repository"), protect=Protect.none()).close()
+    slow = (
+        f"hypervisors: {{lab: {{url: 'mock://{tmp_path}/lab', budget: {{bandwidth: 64KiB/s}}}}}}\n"
+        f"repositories: {{main: '{tmp_path}/repository'}}\ndrain_seconds: 0.5\n"
+    )
+    with daemon(tmp_path, settings=slow) as running:
+        job = submit(running)
+        until(lambda: running.get(f"/v1/jobs/{job}")["state"] == "running", "its start")
+        with follower(running) as events:
+            running.signal(signal.SIGTERM)
+            # Who follows events does not keep it from ending.
+            assert running.ended() == 0
+            while events.recv(65536):
+                pass
+    with daemon(tmp_path, settings=slow.replace("64KiB", "64MiB")) as again:
+        done = until(
+            lambda: (j := again.get(f"/v1/jobs/{job}"))["state"] == "completed" and j, "its end"
+        )
+        assert done["run"] == 2
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, lab: MockHypervisor) -> None:
+    init_repository(str(tmp_path / "repository"), protect=Protect.none()).close()
+    settings = (
+        f"hypervisors: {{lab: {{url: 'mock://{tmp_path}/lab', budget: {{bandwidth: 64KiB/s}}}}}}\n"
+        f"repositories: {{main: '{tmp_path}/repository'}}\ndrain_seconds: 3600\n"
+    )
+    with daemon(tmp_path, settings=settings) as running:
+        job = submit(running)
+        until(lambda: running.get(f"/v1/jobs/{job}")["state"] == "running", "its start")
+        running.signal(signal.SIGTERM)
+        running.wait_for("hypervisord drains")
+        running.signal(signal.SIGTERM)
+        assert running.ended() == 0
+
+
+@contextlib.contextmanager
+def follower(running: Daemon) -> Iterator[socket.socket]:
+    """A client that follows events."""
+    host, port = running.place().removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+        connection.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in connection.recv(65536)
+        yield connection

@@ -22,8 +22,11 @@ from starlette.responses import JSONResponse, Response
 from hypersdk.contract.base import OldError, Problem
 from hypersdk.contract.routing import Route
 
-#: What any route may answer.
-_ALWAYS = (400, 401, 403, 404, 405, 413, 422, 429, 500, 503)
+#: What any route may answer; 408 and 413 are of bodies.
+_ALWAYS = (400, 401, 403, 404, 405, 408, 413, 422, 429, 500, 503)
+#: What those without a version may answer besides: there is hardly one that asks no hypervisor,
+#: or has no field that is known from before and not supported.
+_KNOWN = (409, 501, 502, 504, 507)
 #: Around the table of routes in its page.
 BEGIN, END = "<!-- routes: begin -->\n", "<!-- routes: end -->"
 _SCHEMA = "#/components/schemas/"
@@ -46,7 +49,8 @@ def responses(route: Route) -> dict[int | str, dict[str, Any]]:
     """Everything that a route may answer besides its success."""
     found: dict[int | str, dict[str, Any]] = {}
     conflict = (409,) if route.changes else ()  # of idempotency keys
-    for status in sorted({*_ALWAYS, *conflict, *route.also}):
+    known = () if route.versioned else _KNOWN
+    for status in sorted({*_ALWAYS, *conflict, *known, *route.also}):
         if status == 304:
             found[status] = {"description": "As you know it"}
         elif status < 300:

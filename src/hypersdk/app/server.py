@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -41,7 +42,7 @@ from hypersdk.app.traces import tracing
 from hypersdk.config.daemon import DaemonSettings, compare, merge
 from hypersdk.contract.routes import ROUTES
 from hypersdk.contract.routing import Route
-from hypersdk.model.errors import DatabaseError, HyperSDKError
+from hypersdk.model.errors import DatabaseError, HyperSDKError, InvalidInput
 from hypersdk.observe.log import get_logger
 
 _log = get_logger(__name__)
@@ -69,7 +70,7 @@ def run_daemon(settings: DaemonSettings, options: DaemonOptions, again: Again) -
     for settings that would let in anybody, DatabaseUnavailable.
     """
     log.configure(settings)
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+    _make(settings.state_dir)
     database = open_database(settings)
     try:
         only = OnlyDaemon.of(database, settings)
@@ -86,6 +87,16 @@ def run_daemon(settings: DaemonSettings, options: DaemonOptions, again: Again) -
             only.release()
     finally:
         database.close()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise InvalidInput(
+            f"state_dir: {folder} cannot be made: {error.strerror}",
+            hint="Name a folder that this user may write: hypervisord --state-dir DIR",
+        ) from error
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -113,6 +124,7 @@ class Daemon:
         self._ending = asyncio.Event()
         self._reloading = threading.Lock()
         self._status = 0
+        self._away = False
         self._tls = tls_context(settings.tls) if settings.tls is not None else None
         self._sockets = self._bind()
         changed = declare(stores, settings)
@@ -225,10 +237,15 @@ class Daemon:
             return True
         try:
             self._only = OnlyDaemon.of(self._stores.database, self.settings)
-        except DatabaseError:
-            return True  # it is away: nobody else has it either
+        except DatabaseError as error:
+            if not self._away:
+                _log.warning("the database is away", error=error.message)
+            self._away = True
+            return True  # nobody else has it either
         except HyperSDKError:
             return False
+        _log.info("the database is back")
+        self._away = False
         return True
 
     def _tell(self, name: str, data: Mapping[str, object]) -> None:

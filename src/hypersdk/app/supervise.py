@@ -101,7 +101,8 @@ class Supervisor:
 
     def hurry(self) -> None:
         """While it drains: have it leave its jobs to the next one, now."""
-        self._send(signal.SIGTERM)
+        # Not SIGTERM again: two of one kind that come close together are one.
+        self._send(signal.SIGINT)
 
     def hangup(self) -> None:
         """Have it read its settings again."""

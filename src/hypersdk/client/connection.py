@@ -169,6 +169,8 @@ def refused(answer: httpx.Response) -> DaemonRefused:
     ]
     if fields and not any(each in message for each in fields):
         message = "; ".join([message, *fields])
+    elif len(fields) > 1:  # the message has the first of them
+        message = "; ".join(fields)
     hint = str(said.get("hint") or "")
     if answer.status_code == httpx.codes.UNAUTHORIZED and not _logging_in(answer):
         hint = f"Log in with: hyperctl login; or set {TOKEN_VARIABLE}."  # what we can do

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from websockets import Subprotocol
 from websockets.sync.client import connect
 
 from hypersdk import Protect, init_repository
@@ -503,11 +504,11 @@ def test_a_screen(known: Known, domain: str) -> None:
     known.refused("POST", "/libvirt/domain/send-key", {**keys, "keys": ["KEY_NO"]}, status=400)
 
     url = known.daemon.url.replace("http", "ws") + info["webvnc_url"]
-    with connect(url, subprotocols=["binary"]) as socket:
+    with connect(url, subprotocols=[Subprotocol("binary")]) as socket:
         assert socket.subprotocol == "binary"
-        assert bytes(socket.recv(timeout=DEADLINE)).startswith(b"RFB 003.")
+        assert socket.recv(timeout=DEADLINE, decode=False).startswith(b"RFB 003.")
         socket.send(b"RFB 003.008\n")
-        kinds = bytes(socket.recv(timeout=DEADLINE))
+        kinds = socket.recv(timeout=DEADLINE, decode=False)
         assert kinds[0] == len(kinds) - 1 > 0
 
 

@@ -120,7 +120,7 @@ def test_a_tenant_hears_only_of_its_own(tmp_path: Path) -> None:
         with connect(_url(known), additional_headers=headers) as bob, daemon.client(admin) as root:
             body = {"vm_path": "web", "output_path": "x"}
             assert root.post("/jobs/submit", json=body).status_code == 200
-            kinds = []
+            kinds: list[str] = []
             while kinds.count("metrics") < 3:
                 found = json.loads(bob.recv(timeout=DEADLINE))
                 kinds.append(found["type"])

@@ -24,7 +24,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
 @pytest.fixture
 def exported(known: Known, request: pytest.FixtureRequest) -> Path:
     """A folder of its own below the daemon's exports, with one disk."""
-    name = request.node.name.partition("[")[0]
+    name = str(request.node.name).partition("[")[0]
     folder = Path(known.daemon.services.settings.folders.exports) / name
     folder.mkdir(parents=True, exist_ok=True)
     image = folder / "disk-0.vmdk"

@@ -94,7 +94,9 @@ def test_what_a_record_refuses_is_named(control: Control) -> None:
     assert result.err.startswith("hyperctl: name: String should match pattern")
 
 
-def test_who_may_not(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_not(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serving(tmp_path_factory.mktemp("accounts")) as closed:
         closed.account("root", Role.ADMIN)
         viewer = closed.account("vera", Role.VIEWER)

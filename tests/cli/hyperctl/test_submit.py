@@ -95,9 +95,7 @@ def test_the_one_that_there_is_is_refused(control: Control, tmp_path: Path) -> N
         ("", "holds no jobs"),
     ],
 )
-def test_what_is_wrong_with_a_file(
-    control: Control, tmp_path: Path, text: str, said: str
-) -> None:
+def test_what_is_wrong_with_a_file(control: Control, tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "jobs.yaml"
     file.write_text(text)
     result = control("submit", "-file", file, expect=1 if "pri" in text or "pth" in text else 2)

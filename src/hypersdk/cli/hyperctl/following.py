@@ -14,10 +14,16 @@ def follow(session: Session, ids: Sequence[str]) -> tuple[JobRecord, ...]:
     from hypersdk.cli.hyperctl.bars import Bars  # noqa: PLC0415 - slow to import
 
     ended: tuple[JobRecord, ...] = ()
-    with Bars(session.terminal) as bars:
-        for now in session.client.jobs.watch(ids):
-            bars.show(now)
-            ended = now
+    try:
+        with Bars(session.terminal) as bars:
+            for now in session.client.jobs.watch(ids):
+                bars.show(now)
+                ended = now
+    except KeyboardInterrupt:
+        session.terminal.note(
+            f"The jobs go on. Follow them again with: hyperctl watch {' '.join(ids)}"
+        )
+        raise
     return ended
 
 

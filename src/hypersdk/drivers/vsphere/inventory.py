@@ -20,7 +20,7 @@ from hypersdk.model.instances import Instance
 #: Machines in the first page, so that something is on a screen at once.
 _FIRST_PAGE = 100
 #: Pages that are asked for while an earlier one is read: vSphere works while we take its answer
-#: apart. Ten thousand machines came in two thirds of the time.
+#: apart.
 _AHEAD = 2
 #: The names are known by then: they give the order.
 _BESIDES_NAME = tuple(each for each in translate.LISTED if each != "name")

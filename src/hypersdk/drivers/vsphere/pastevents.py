@@ -65,8 +65,8 @@ class VspherePastEvents:
         return [found[number] for number in sorted(found)][-most:]
 
     def _read(self, spec: Any, most: int) -> list[Any]:
-        """Some come twice: the page of the newest is no part of the rest, says VMware; its simulator
-        has it there but for one."""
+        """Some come twice: the page of the newest is no part of the rest, says VMware; its
+        simulator has it there but for one."""
         connection = self._connection
         manager = connection.content.eventManager
         doing = f"read the events of {connection.address.place}"
