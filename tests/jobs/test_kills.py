@@ -47,7 +47,9 @@ def test_killed_again_and_again_a_job_goes_on_after_its_last_step(
     last = workers.worker(url)
     for id in ids:
         job = both.until(id, seconds=60)
-        assert (job.state, job.run) == (JobState.COMPLETED, 1), f"seed {seed}: {job}"
+        assert (job.state, job.run) == (JobState.COMPLETED, 1), (
+            f"seed {seed}: {job} {both.messages(id)}"
+        )
     kill(last)
     wanted = Counter(f"{id} {step}" for id in ids for step in range(_STEPS))
     assert Counter(lines(marks)) == wanted, f"seed {seed}"

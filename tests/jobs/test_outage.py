@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypersdk.database.engine import Database
 from hypersdk.jobs.kinds import Run
 from hypersdk.model.errors import DatabaseUnavailable
 from hypersdk.model.jobs import JobState
-from tests.jobs.lab import Lab, Scripted, eventually
+from tests.jobs.lab import QUICK, Lab, Scripted, eventually
 from tests.postgres import Server
 
 
@@ -46,7 +47,7 @@ class Gate:
 
 def test_everything_goes_on_when_the_server_is_back(lab: Lab, postgres_server: Server) -> None:
     gate = Gate()
-    with lab.worker(gate.kind()):
+    with lab.worker(gate.kind(), pace=replace(QUICK, lost=2.0)):
         id = lab.submit("gate")
         waiting = [lab.submit(queue="default") for _ in range(3)]
         assert gate.begun.acquire(timeout=30)
@@ -61,6 +62,7 @@ def test_everything_goes_on_when_the_server_is_back(lab: Lab, postgres_server: S
         assert gate.begun.acquire(timeout=60)
         gate.open.set()
         assert lab.until(id, seconds=60).result == {"run": 2}
+        assert "cut off from the database" in lab.messages(id)[0]
         for each in waiting:
             assert lab.until(each, seconds=60).state is JobState.COMPLETED
 

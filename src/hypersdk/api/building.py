@@ -40,7 +40,7 @@ def build(
     handlers: Mapping[str, Handler] = HANDLERS,
 ) -> FastAPI:
     """Raises ValueError when a route has no handler, or a handler no route."""
-    pools = Pools()
+    pools = Pools(instant=services.database.sqlite)
     inventory = Inventory(services.connections)
     metrics = Metrics(openapi.version(), Scraping(services))
     services.feed.watch(metrics.changed)

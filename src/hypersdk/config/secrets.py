@@ -15,6 +15,7 @@ No error of this module repeats what it was given: it may be a secret put in the
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import os
@@ -166,9 +167,26 @@ def keep(service: str, user: str, secret: str, *, folder: Path) -> SecretReferen
         return _keep_in_file(folder, user, secret)
     try:
         keyring.set_password(service, user, secret)
+        kept = keyring.get_password(service, user) == secret  # one that is disabled forgets it
     except keyring.errors.KeyringError:  # no desktop, no daemon: a server
+        kept = False
+    if not kept:
         return _keep_in_file(folder, user, secret)
     return SecretReference("keyring", f"{service}/{user}")
+
+
+def forget(reference: SecretReference, *, folder: Path) -> None:
+    """Remove what `keep` put there; what others keep stays."""
+    if reference.kind == "file" and Path(reference.place).parent == folder:
+        Path(reference.place).unlink(missing_ok=True)
+    if reference.kind == "keyring":
+        with contextlib.suppress(ModuleNotFoundError):
+            import keyring  # noqa: PLC0415 - an extra
+            import keyring.errors  # noqa: PLC0415
+
+            service, _, user = reference.place.rpartition("/")
+            with contextlib.suppress(keyring.errors.KeyringError):
+                keyring.delete_password(service, user)
 
 
 def _keep_in_file(folder: Path, user: str, secret: str) -> SecretReference:

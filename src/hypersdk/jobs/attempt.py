@@ -36,6 +36,10 @@ _STOPPED = {
     Reason.DRAIN: JobState.PENDING,
     Reason.LOST: JobState.PENDING,
 }
+_WHY = {
+    Reason.DRAIN: "its worker ends",
+    Reason.LOST: "its worker was cut off from the database",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,8 @@ class Attempt:
         if reason is not None:
             if expected and not isinstance(error, Interrupted):
                 run.log(f"while it stopped: {error}", level="warning")
+            if reason in _WHY:
+                run.log(f"interrupted, since {_WHY[reason]}: it begins anew", level="warning")
             return Ending(state=_STOPPED[reason])
         if isinstance(error, StepsChanged):
             run.log("its steps changed with the program: it begins anew", level="warning")

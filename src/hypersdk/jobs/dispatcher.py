@@ -23,6 +23,7 @@ from hypersdk.database.tables import job_resources, jobs
 from hypersdk.jobs import dependencies, rows
 from hypersdk.jobs.budgets import Budgets
 from hypersdk.jobs.kinds import Kinds
+from hypersdk.jobs.whereabouts import PLACES, Whereabouts
 from hypersdk.model.jobs import Job, JobState
 
 #: Jobs begun in one tick, so that several workers share many jobs evenly.
@@ -49,6 +50,15 @@ class Room:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A job that may begin now."""
+
+    id: str
+    #: All that it holds while it runs; with its places, which its row does not have yet.
+    resources: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatcher:
     """Of one worker. `tick` is called by one thread at a time."""
@@ -61,6 +71,8 @@ class Dispatcher:
     budgets: Budgets
     closed: Closed = never_closed
     batch: int = BATCH
+    #: Of jobs that have budgets for hosts and datastores; None: nobody asks for those.
+    whereabouts: Whereabouts | None = None
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def tick(self, room: Room) -> tuple[Job, ...]:
@@ -112,11 +124,12 @@ class Dispatcher:
                     failed.append(("backup.failed", f"jobs/{row.id}", row.tenant, data))
         tell(self.database, connection, failed)
 
-    def _claim(self, connection: Connection, chosen: Sequence[Row[Any]]) -> tuple[Job, ...]:
+    def _claim(self, connection: Connection, chosen: Sequence[_Chosen]) -> tuple[Job, ...]:
+        held_by = {each.id: each.resources for each in chosen}
         ids = (
             connection.execute(
                 sa.select(jobs.c.id)
-                .where(jobs.c.id.in_([row.id for row in chosen]))
+                .where(jobs.c.id.in_(list(held_by)))
                 .where(jobs.c.state == JobState.PENDING.value)
                 .order_by(jobs.c.priority.desc(), jobs.c.number)
                 .with_for_update(skip_locked=True)
@@ -127,7 +140,9 @@ class Dispatcher:
         if not ids:
             return ()
         revision = self.database.next_numbers(connection, "jobs.revision", len(ids))
-        claimed = tuple(self._begin(connection, id, revision + at) for at, id in enumerate(ids))
+        claimed = tuple(
+            self._begin(connection, id, revision + at, held_by[id]) for at, id in enumerate(ids)
+        )
         held = [
             {"job": job.id, "resource": resource}
             for job in claimed
@@ -150,7 +165,9 @@ class Dispatcher:
         )
         return claimed
 
-    def _begin(self, connection: Connection, id: str, revision: int) -> Job:
+    def _begin(
+        self, connection: Connection, id: str, revision: int, resources: Sequence[str]
+    ) -> Job:
         now = to_number(self.database.now())
         row = connection.execute(
             sa.update(jobs)
@@ -159,6 +176,7 @@ class Dispatcher:
                 state=JobState.RUNNING.value,
                 wish="",
                 worker=self.worker,
+                resources=list(resources),
                 run=jobs.c.run + 1,
                 started=sa.func.coalesce(jobs.c.started, now),
                 updated=now,
@@ -172,25 +190,50 @@ class Dispatcher:
 
     # Choosing.
 
-    def _chosen(self, connection: Connection, room: Room) -> list[Row[Any]]:
+    def _chosen(self, connection: Connection, room: Room) -> list[_Chosen]:
         waiting = [name for name, kind in self.kinds.known.items() if kind.waits]
         working = [name for name, kind in self.kinds.known.items() if not kind.waits]
         used = _Used(connection, self.budgets)
         closed = _ClosedSchedules(self.closed)
-        found: list[Row[Any]] = []
+        found: list[_Chosen] = []
         for names, most in ((waiting, room.waiting), (working, room.slots)):
-            least = len(found)
-            for row in self._candidates(connection, names) if names and most > 0 else ():
-                if closed.shut(row.schedule) or not used.take(row.resources):
+            left = min(most, self.batch)
+            for row in self._candidates(connection, names) if names and left > 0 else ():
+                if closed.shut(row.schedule):
                     continue
-                found.append(row)
-                if len(found) - least >= min(most, self.batch):
+                places = self._places(row)
+                resources = _with_places(row.resources, places)
+                if not used.take(resources):
+                    continue
+                if places is None or self._settled(row, places):
+                    found.append(_Chosen(row.id, resources))
+                # One whose hypervisor is still being asked keeps its place before lesser ones.
+                left -= 1
+                if left == 0:
                     break
         return found
 
+    def _places(self, row: Row[Any]) -> tuple[str, ...] | None:
+        """Hosts and datastores that a job would use, as far as they are known; None: nobody
+        counts them."""
+        if self.whereabouts is None or not self.whereabouts.counted(row.kind, row.resources):
+            return None
+        return self.whereabouts.last(row.id)
+
+    def _settled(self, row: Row[Any], places: tuple[str, ...]) -> bool:
+        """Whether these are all. If not, its hypervisor is asked from now on."""
+        return self.whereabouts is not None and self.whereabouts.of(row.id, row.kind) == places
+
     def _candidates(self, connection: Connection, kinds: Sequence[str]) -> Iterator[Any]:
         query = (
-            sa.select(jobs.c.id, jobs.c.number, jobs.c.priority, jobs.c.resources, jobs.c.schedule)
+            sa.select(
+                jobs.c.id,
+                jobs.c.kind,
+                jobs.c.number,
+                jobs.c.priority,
+                jobs.c.resources,
+                jobs.c.schedule,
+            )
             .where(jobs.c.state == JobState.PENDING.value)
             .where(jobs.c.queue.in_(list(self.queues)), jobs.c.kind.in_(kinds))
             .order_by(jobs.c.priority.desc(), jobs.c.number)
@@ -205,6 +248,13 @@ class Dispatcher:
                 sa.and_(jobs.c.priority == last.priority, jobs.c.number > last.number),
             )
             page = connection.execute(query.where(behind)).all() if len(page) == _PAGE else []
+
+
+def _with_places(resources: Sequence[str], places: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of an earlier run may be others by now."""
+    if places is None:
+        return tuple(resources)
+    return (*(each for each in resources if not each.startswith(PLACES)), *places)
 
 
 class _Used:

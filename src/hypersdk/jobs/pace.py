@@ -19,11 +19,11 @@ class Pace:
     watch: float = 1.0
     #: Without an answer about its lock for so long, a worker takes itself for dead. With the two
     #: seconds that work needs to stop this is below `takeover`.
-    lost: float = 8.0
+    lost: float = 15.0
     #: Between two looks at other workers' locks.
     probe: float = 4.0
     #: A worker whose lock is free for so long is dead: others take its jobs over.
-    takeover: float = 12.0
+    takeover: float = 20.0
     #: Between two notes that this worker lives, for people.
     heartbeat: float = 5.0
     #: A worker that starts waits so long for the lock of its predecessor.

@@ -39,6 +39,7 @@ from hypersdk.jobs.presence import Obituaries, Presence
 from hypersdk.jobs.roster import Place, Roster
 from hypersdk.jobs.run import Reason
 from hypersdk.jobs.shares import Shares
+from hypersdk.jobs.whereabouts import Whereabouts
 from hypersdk.jobs.windows import Windows
 from hypersdk.model.errors import DatabaseError, DatabaseUnavailable
 from hypersdk.model.jobs import JobState, Wish
@@ -77,6 +78,7 @@ class Worker:
         self._engine = Engine(database, id, resume_seconds=pace.resume)
         self._presence = Presence(database, id, pace)
         self._obituaries = Obituaries(database, pace.takeover)
+        whereabouts = Whereabouts(database, kinds, budgets)
         self._dispatcher = Dispatcher(
             database=database,
             worker=id,
@@ -84,6 +86,7 @@ class Worker:
             kinds=kinds,
             budgets=budgets,
             closed=Windows(database).closed,
+            whereabouts=whereabouts,
         )
         self._roster = Roster()
         self._attempt = Attempt(
@@ -108,6 +111,7 @@ class Worker:
         self._watch = Loop("jobs-watch", self._watch_turn, pace.watch)
         self._probe = Loop("jobs-probe", self._probe_turn, pace.probe)
         self._roster.when_ended = self._dispatch.wake
+        whereabouts.when_known = self._dispatch.wake
 
     # Its life.
 

@@ -32,7 +32,8 @@ def test_what_is_wrong_with_one(work: Control, exported: Path) -> None:
     broken = exported / "broken.json"
     broken.write_text(json.dumps(found))
     result = work("manifest", "validate", broken, expect=2)
-    assert result.err.startswith(f"hyperctl: {broken} is not valid\n  disks[0].source_format: ")
+    assert result.err.startswith(f"hyperctl: {broken} is not valid\n")
+    assert "disks[0].source_format: input should be 'vmdk'" in result.err
     (exported / "list.json").write_text("[]")
     assert "holds no fields" in work("manifest", "validate", exported / "list.json", expect=2).err
     assert "name one file" in work("manifest", "validate", expect=2).err

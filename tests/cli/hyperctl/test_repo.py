@@ -33,8 +33,9 @@ def test_from_a_backup_to_a_restored_instance(work: Control, worked: Worked) -> 
     folder = worked.folder / "restored"
     files = ("restore", "web", "-repo", "main", "-to-folder", folder, "-format", "raw", "-wait")
     work(*files)
-    (image,) = folder.glob("*.raw")
-    assert image.stat().st_size == 4 * MIB
+    (image,) = (path for path in folder.rglob("*") if path.stat().st_size == 4 * MIB)
+    with worked.lab.guest("web", "vda") as guest, image.open("rb") as restored:
+        assert restored.read(2 * MIB) == guest.read(0, 2 * MIB)
 
 
 def test_looking_after_one(work: Control) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 
 import click
 
@@ -16,7 +17,7 @@ from hypersdk.config.daemons import (
     profiles_file,
     save_daemon_profiles,
 )
-from hypersdk.config.secrets import keep, resolve
+from hypersdk.config.secrets import SecretReference, forget, keep, resolve
 
 _SERVICE = "hyperctl"
 
@@ -38,7 +39,7 @@ def login(session: Session, user: str, password_from: str, name: str, chosen: bo
     """
     who = user or getpass.getuser()
     found = session.client.accounts.login(who, resolve(password_from))
-    kept = keep(_SERVICE, name, found.token, folder=profiles_file().parent / "tokens")
+    kept = keep(_SERVICE, name, found.token, folder=_folder())
     profile = DaemonProfile(
         name, session.url or DEFAULT_URL, session.target.ca_file, str(kept), found.username
     )
@@ -85,10 +86,20 @@ def list_(session: Session) -> None:
 @click.argument("name")
 @with_session
 def delete(session: Session, name: str) -> None:
-    """Forget one.
+    """Forget one, and its token.
 
-    Its token ends when it expires; to end it now: hyperctl logout
+    The token counts until it expires. To end it now: hyperctl logout
     """
-    save_daemon_profiles(load_daemon_profiles().without(name))
+    profiles = load_daemon_profiles()
+    left = profiles.without(name)
+    token = profiles.get(name).token
+    if token == f"keyring:{_SERVICE}/{name}" or token.startswith("file:"):
+        forget(SecretReference.parse(token), folder=_folder())
+    save_daemon_profiles(left)
     session.terminal.line(f"{name} deleted")
     session.terminal.result({"deleted": name})
+
+
+def _folder() -> Path:
+    """Of tokens, where there is no keyring."""
+    return profiles_file().parent / "tokens"

@@ -197,7 +197,7 @@ def _request(options: Options, hypervisor: str, name: str) -> dict[str, Any]:
         "keep_local": files.keep_local,
         "stream_upload": files.stream_upload,
         "manifest": files.manifest,
-        "manifest_target": files.manifest_target,
+        "manifest_target": files.manifest_target if files.manifest else None,
         "resume": files.resume,
         "overwrite": files.overwrite or options.force,
     }

@@ -1,0 +1,1 @@
+"""The daemon with everything around it: its commands as processes, hypervisors, databases."""
