@@ -113,17 +113,13 @@ async def _load(
     }
     for name, path in reads.items():
         spent = _processor(process)
-        load = await as_fast_as_possible(
-            target, [path], connections=_CONNECTIONS, seconds=seconds
-        )
+        load = await as_fast_as_possible(target, [path], connections=_CONNECTIONS, seconds=seconds)
         if load.failed:
             raise BenchError(f"{load.failed} requests for {path} failed")
         spent = _processor(process) - spent
         wanted = "≥ 1500" if name != "the newest 50 jobs" else ""
         found.append(Figure(f"reads of {name}", load.rate, "requests/s", wanted))
-        found.append(
-            Figure(f"processor for {name}", spent / len(load.seconds) * 1e6, "µs/request")
-        )
+        found.append(Figure(f"processor for {name}", spent / len(load.seconds) * 1e6, "µs/request"))
     one = await as_fast_as_possible(target, [reads["the newest 50 jobs"]], connections=1, seconds=1)
     found.append(Figure("one list of 50 jobs, p99", one.percentile(0.99) * 1e3, "ms", "≤ 50"))
     steady = await at_a_rate(target, "/v1/status", rate=_RATE, seconds=seconds)

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from hypersdk.api.building import check, describing
+from hypersdk.api.pools import _INSTANT
 from hypersdk.api.routes import HANDLERS
 from hypersdk.contract.routes import BY_NAME, ROUTES
 from hypersdk.contract.routing import Route
@@ -114,3 +115,7 @@ def test_an_open_daemon_refuses_pages_of_others(daemon: Daemon) -> None:
     with daemon.client() as client:
         assert client.get("/v1/status", headers={"Origin": "https://evil"}).status_code == 403
         assert client.get("/v1/status", headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_what_is_read_at_once_are_routes() -> None:
+    assert set(BY_NAME) >= _INSTANT

@@ -93,7 +93,7 @@ def test_requests_are_spans_where_somebody_collects_them(
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
-    monkeypatch.setattr(trace, "get_tracer", lambda name: provider.get_tracer(name))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     request(fine, headers=[(b"x-request-id", b"abc")])
     (span,) = spans.get_finished_spans()
     attributes = dict(span.attributes or {})

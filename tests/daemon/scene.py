@@ -109,10 +109,10 @@ class Site:
         disks = self.lab.inventory.instance(name).disks
         return Path(next(each.path for each in disks if each.name == disk)).read_bytes()
 
-    def stored(self) -> int:
-        """Bytes of all packs in the repository."""
-        packs = (self.folder / "repository/.hypersdk/packs").rglob("*")
-        return sum(each.stat().st_size for each in packs if each.is_file())
+    def stored(self, part: str = "packs") -> int:
+        """Bytes of all packs in the repository, or of another part of it."""
+        found = (self.folder / "repository/.hypersdk" / part).rglob("*")
+        return sum(each.stat().st_size for each in found if each.is_file())
 
     def points(self, instance: str) -> list[RestorePoint]:
         """In the repository, and what each holds is what the disks hold."""

@@ -13,8 +13,8 @@ class Budgets(Protocol):
 
     def limit(self, resource: str) -> Budget:
         """Of ``hypervisor:NAME``, ``host:HYPERVISOR/HOST``, ``datastore:HYPERVISOR/STORE``,
-        ``repository:NAME`` or ``tenant:NAME``. One that is not known has no bound. Raises
-        nothing."""
+        ``repository:NAME`` or ``tenant:NAME``; ``host:HYPERVISOR/`` and ``datastore:HYPERVISOR/``
+        stand for any of them. One that is not known has no bound. Raises nothing."""
         ...
 
 

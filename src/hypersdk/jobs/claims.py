@@ -21,6 +21,7 @@ from hypersdk.database.events import Happening, tell
 from hypersdk.database.moments import to_number
 from hypersdk.database.tables import job_logs, job_resources, jobs, workers
 from hypersdk.jobs import rows
+from hypersdk.jobs.happenings import backup_ended
 from hypersdk.model.jobs import Job, JobError, JobLog, JobProgress, JobState, Wish
 from hypersdk.observe.redact import redact
 
@@ -310,7 +311,8 @@ def _happened(job: Job, ending: Ending) -> list[Happening]:
     happened: list[Happening] = [(_EVENTS[ending.state], subject, job.tenant, data)]
     if job.kind == "backup" and ending.state in (JobState.COMPLETED, JobState.FAILED):
         more = {**data, "result": dict(ending.result)} if ending.result is not None else data
-        happened.append((f"backup.{ending.state.value}", subject, job.tenant, more))
+        name = f"backup.{ending.state.value}"
+        happened.append(backup_ended(name, job.id, job.tenant, job.request, more))
     return happened
 
 

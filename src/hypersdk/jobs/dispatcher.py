@@ -22,6 +22,7 @@ from hypersdk.database.moments import to_number
 from hypersdk.database.tables import job_resources, jobs
 from hypersdk.jobs import dependencies, rows
 from hypersdk.jobs.budgets import Budgets
+from hypersdk.jobs.happenings import backup_ended
 from hypersdk.jobs.kinds import Kinds
 from hypersdk.jobs.whereabouts import PLACES, Whereabouts
 from hypersdk.model.jobs import Job, JobState
@@ -101,7 +102,7 @@ class Dispatcher:
         found = dependencies.verdicts(connection, now)
         states = {each.id: each for each in found}
         waiting = connection.execute(
-            sa.select(jobs.c.id, jobs.c.tenant, jobs.c.kind)
+            sa.select(jobs.c.id, jobs.c.tenant, jobs.c.kind, jobs.c.request)
             .where(jobs.c.id.in_(list(states)[:500]), jobs.c.state == JobState.SCHEDULED.value)
             .order_by(jobs.c.id)
             .with_for_update()
@@ -121,7 +122,9 @@ class Dispatcher:
                 data = {"kind": row.kind, "error": rows.error_row(verdict.error)}
                 failed.append(("job.failed", f"jobs/{row.id}", row.tenant, data))
                 if row.kind == "backup":
-                    failed.append(("backup.failed", f"jobs/{row.id}", row.tenant, data))
+                    failed.append(
+                        backup_ended("backup.failed", row.id, row.tenant, row.request, data)
+                    )
         tell(self.database, connection, failed)
 
     def _claim(self, connection: Connection, chosen: Sequence[_Chosen]) -> tuple[Job, ...]:

@@ -37,6 +37,8 @@ class Plan:
     dedup: str = ""
     #: Instances it makes, for quotas.
     makes: int = 0
+    #: Repository in which it keeps more than before, for quotas; also where the jobs of a batch do.
+    stores: str = ""
     #: All hypervisors and repositories that it names, as ``resources`` write them, for whoever
     #: decides about access; also what it does not use itself: the jobs of a batch do. What stands
     #: there as a path or URL only an administrator may name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
@@ -35,8 +36,10 @@ from hypersdk.repository.segments import DiskMap, MapWriter, changed_chunks
 from hypersdk.repository.store.ports import Store
 from hypersdk.repository.vault import Vault
 
-#: Packs after which the index of a running backup is published, so that a killed one is not lost.
+#: Packs, and seconds, after which the index of a running backup is published: what a killed one
+#: has stored by then is not stored again. A fast backup fills so many packs in as many seconds.
 PUBLISH_EVERY = 64
+PUBLISH_SECONDS = 10.0
 
 
 def ignored(count: int) -> None:
@@ -63,6 +66,7 @@ class WriteSession:
         self._zero_ids: dict[int, bytes] = {}
         self._sinks: list[DiskSink] = []
         self._was_away = False
+        self._published = time.monotonic()
         self.stored = 0
 
     def __enter__(self) -> Self:
@@ -215,7 +219,10 @@ class WriteSession:
         self._index.add(pack)
         with self._lock:
             self._claimed.difference_update(entry.id for entry in pack.entries)
-        if self._index.unpublished >= PUBLISH_EVERY:
+            late = time.monotonic() - self._published >= PUBLISH_SECONDS
+            if late:
+                self._published = time.monotonic()  # by this thread alone
+        if late or self._index.unpublished >= PUBLISH_EVERY:
             self._publish()
 
     def _publish(self) -> None:

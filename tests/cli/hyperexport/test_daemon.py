@@ -125,5 +125,5 @@ def test_nobody_answers(to_daemon: Export) -> None:
 
 
 def test_the_daemon_does_not_know_the_hypervisor(worked: Worked, to_daemon: Export) -> None:
-    result = to_daemon.plain("web", "--use-daemon", "--provider", "libvirt", expect=1)
+    result = to_daemon.plain("web", "--use-daemon", "--provider", "libvirt", expect=Exit.NOT_FOUND)
     assert "the daemon knows no hypervisor of libvirt" in result.err

@@ -18,7 +18,7 @@ from hypersdk.app.kinds.inventory import Inventory
 from hypersdk.app.kinds.lifecycle import Lifecycle
 from hypersdk.app.kinds.prune import Prune
 from hypersdk.app.kinds.restore import Restore
-from hypersdk.app.kinds.site import Keep, Site, Tell, nobody, nowhere
+from hypersdk.app.kinds.site import Allowance, Keep, Site, Tell, Unbounded, nobody, nowhere
 from hypersdk.app.kinds.snapshot import Snapshot
 from hypersdk.app.kinds.verify import Verify
 from hypersdk.flows.connections import Connections
@@ -31,11 +31,13 @@ def all_kinds(
     folders: Folders | None = None,
     tell: Tell = nobody,
     keep: Keep = nowhere,
+    allowance: Allowance | None = None,
 ) -> Kinds:
     """Every kind of job. ``folders``: where they may read and write on the host of the worker;
     None: everywhere. ``tell`` is told of what happens to instances, repositories and hypervisors;
-    ``keep`` is given the instances of a hypervisor whenever a job lists them anew."""
-    site = Site(connections, folders or Folders(), tell, keep)
+    ``keep`` is given the instances of a hypervisor whenever a job lists them anew; ``allowance``
+    knows the quotas of tenants, None: there are none."""
+    site = Site(connections, folders or Folders(), tell, keep, allowance or Unbounded())
     makers = (
         Backup, Restore, Verify, Prune, Gc, Export, Import, Convert, Snapshot, Lifecycle,
         Conformance, Inventory,

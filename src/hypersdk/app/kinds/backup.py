@@ -16,7 +16,6 @@ from hypersdk.drivers.ports import Hypervisor
 from hypersdk.flows.backup import BackupOptions, backup_image, backup_instance
 from hypersdk.flows.prune import prune
 from hypersdk.jobs.kinds import Plan, Run
-from hypersdk.model.errors import HyperSDKError, Interrupted
 from hypersdk.model.points import PointDisk, RestorePoint
 from hypersdk.repository.repository import Repository
 
@@ -51,6 +50,7 @@ class Backup:
             hypervisor=wanted.hypervisor,
             repository=wanted.repository,
             dedup=same(self.name, wanted),
+            stores=True,
         )
 
     def places(self, request: Mapping[str, Any]) -> tuple[str, ...]:
@@ -62,21 +62,18 @@ class Backup:
         """See the port."""
         wanted = asked(BackupRequest, request)
         _check(wanted)
+        owner, allowance = self._site.owner(wanted.repository), self._site.allowance
         with self._site.repository(run, wanted.repository) as repository:
-            try:
-                made = run.step("backup", lambda: self._backed_up(wanted, run, repository))
-            except Interrupted:
-                raise
-            except HyperSDKError as error:
-                self._tell(run, wanted, "backup.failed", error=error.message)
-                raise
+            made = run.step("backup", lambda: self._backed_up(wanted, run, repository))
+            run.step("count", lambda: allowance.grew(owner, bytes=made["stored"]))
             pruned = _retention(wanted, run, repository, made["instance"])
-        self._tell(run, wanted, "backup.completed", point=made["point"], stored=made["stored"])
         return {**made, "pruned": pruned}
 
     def _backed_up(self, wanted: BackupRequest, run: Run, repository: Repository) -> dict[str, Any]:
         run.phase("looking", wanted.instance or wanted.name)
         point = _made_before(repository, wanted.instance or wanted.name, run)
+        if point is None:
+            self._site.allowance.check_bytes(self._site.owner(wanted.repository))
         if point is None and wanted.image:
             point = self._image(wanted, run, repository)
         elif point is None:
@@ -119,10 +116,6 @@ class Backup:
             reporter=run.reporter,
             cancel=run.cancel,
         )
-
-    def _tell(self, run: Run, wanted: BackupRequest, event: str, **data: object) -> None:
-        subject = f"repositories/{wanted.repository}/instances/{wanted.instance or wanted.name}"
-        self._site.tell(event, subject, run.job.tenant, {"job": run.job.id, **data})
 
 
 def _check(wanted: BackupRequest) -> None:

@@ -45,6 +45,7 @@ class Batch:
             name=f"{wanted.operation} of {_many(wanted)}",
             queue=each.queue,
             dedup=same(self.name, wanted),
+            stores=each.stores,
             uses=each.uses,
         )
 

@@ -35,7 +35,11 @@ class Gc:
     def work(self, request: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
         """See the port."""
         wanted = asked(GcRequest, request)
-        return run.step("gc", lambda: self._collected(wanted, run))
+        done = run.step("gc", lambda: self._collected(wanted, run))
+        if not wanted.dry_run:
+            owner = self._site.owner(wanted.repository)
+            run.step("measure", lambda: self._site.allowance.measure(owner))
+        return done
 
     def _collected(self, wanted: GcRequest, run: Run) -> dict[str, Any]:
         with self._site.repository(run, wanted.repository) as repository:

@@ -36,7 +36,11 @@ class Prune:
     def work(self, request: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
         """See the port."""
         wanted = asked(PruneRequest, request)
-        return run.step("prune", lambda: self._pruned(wanted, run))
+        done = run.step("prune", lambda: self._pruned(wanted, run))
+        if not wanted.dry_run:
+            owner = self._site.owner(wanted.repository)
+            run.step("measure", lambda: self._site.allowance.measure(owner))
+        return done
 
     def _pruned(self, wanted: PruneRequest, run: Run) -> dict[str, Any]:
         with self._site.repository(run, wanted.repository) as repository:

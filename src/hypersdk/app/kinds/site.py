@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from hypersdk.app.kinds.folders import Folders
 from hypersdk.datapath.throttle import Rate
@@ -34,6 +34,50 @@ def nowhere(hypervisor: str, instances: Sequence[Instance]) -> None:
     """Keeps no list."""
 
 
+class Allowance(Protocol):
+    """What tenants may still use, and what they use. The tenant "" may use everything. Methods
+    raise DatabaseUnavailable."""
+
+    def check(self, tenant: str, *, instances: int = 0) -> None:
+        """Before instances are made for it. Raises QuotaExceeded."""
+        ...
+
+    def check_bytes(self, tenant: str) -> None:
+        """Before more is stored in one of its repositories. Raises QuotaExceeded."""
+        ...
+
+    def grew(self, tenant: str, *, instances: int = 0, bytes: int = 0) -> None:
+        """Something was made for it, or deleted: negative."""
+        ...
+
+    def measured(self, tenant: str, *, instances: int) -> None:
+        """So many there are."""
+        ...
+
+    def measure(self, tenant: str) -> None:
+        """Look how much its repositories hold. What cannot be asked leaves what was known."""
+        ...
+
+
+class Unbounded:
+    """Of those who have no tenants."""
+
+    def check(self, tenant: str, *, instances: int = 0) -> None:
+        """See the port."""
+
+    def check_bytes(self, tenant: str) -> None:
+        """See the port."""
+
+    def grew(self, tenant: str, *, instances: int = 0, bytes: int = 0) -> None:
+        """See the port."""
+
+    def measured(self, tenant: str, *, instances: int) -> None:
+        """See the port."""
+
+    def measure(self, tenant: str) -> None:
+        """See the port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Handed to every kind. Safe in threads."""
@@ -42,6 +86,7 @@ class Site:
     folders: Folders = field(default_factory=Folders)
     tell: Tell = nobody
     keep: Keep = nowhere
+    allowance: Allowance = field(default_factory=Unbounded)
 
     # What is known before.
 
@@ -53,8 +98,10 @@ class Site:
         repository: str = "",
         dedup: str = "",
         makes: int = 0,
+        stores: bool = False,
     ) -> Plan:
-        """Raises NotFound for names that are not known. Asks no hypervisor."""
+        """``stores``: it keeps more in the repository. Raises NotFound for names that are not
+        known. Asks no hypervisor."""
         resources, queue = [], "default"
         if hypervisor:
             queue = self.connections.hypervisor_record(hypervisor).queue
@@ -63,7 +110,19 @@ class Site:
             self.connections.repository_record(repository)
             resources.append(f"repository:{repository}")
         found = tuple(resources)
-        return Plan(name=name, resources=found, queue=queue, dedup=dedup, makes=makes, uses=found)
+        return Plan(
+            name=name,
+            resources=found,
+            queue=queue,
+            dedup=dedup,
+            makes=makes,
+            stores=repository if stores else "",
+            uses=found,
+        )
+
+    def owner(self, repository: str) -> str:
+        """The tenant for whom a repository holds what it holds. Raises NotFound."""
+        return self.connections.repository_record(repository).tenant
 
     # What work is done with.
 

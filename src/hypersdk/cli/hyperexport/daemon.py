@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from hypersdk import Conflict, HyperSDKError, InvalidInput, NotFound
+from hypersdk import Conflict, HyperSDKError, InvalidInput, NotFound, PartialFailure
 from hypersdk.cli.hyperctl import showing
 from hypersdk.cli.hyperctl.arguments import Target
 from hypersdk.cli.hyperctl.following import follow
@@ -18,6 +18,7 @@ from hypersdk.cli.hyperexport.exits import AllFailed
 from hypersdk.cli.hyperexport.export import Options
 from hypersdk.cli.hyperexport.options.daemon import Daemon
 from hypersdk.cli.hyperexport.options.source import Source
+from hypersdk.cli.tables import printable
 from hypersdk.cli.terminal import Terminal
 from hypersdk.contract.jobs import JobRecord, NewJobRecord, NewScheduleRecord
 
@@ -68,9 +69,10 @@ def list_jobs(terminal: Terminal, state: str, daemon: Daemon) -> None:
     with _session(terminal, daemon.url) as session:
         found = list(islice(session.client.jobs.list(state=states, limit=_NEWEST), _NEWEST))
     terminal.result({"jobs": [job.model_dump(mode="json") for job in found]})
-    if terminal.quiet:
+    if terminal.quiet and not terminal.json:
         for job in found:
-            terminal.line(f"{job.id}\t{job.state}\t{showing.subject(job)}")
+            cells = (job.id, job.state, showing.subject(job))
+            terminal.stdout.write("\t".join(map(printable, cells)) + "\n")
     else:
         terminal.table(showing.table(found))
 
@@ -120,7 +122,8 @@ def _followed(session: Session, ids: list[str]) -> None:
     if len(jobs) == 1 and failures:
         raise next(iter(failures.values()))
     if failures:
-        raise AllFailed(f"{len(failures)} of {len(jobs)} exports failed", failures)
+        error = AllFailed if len(failures) == len(jobs) else PartialFailure
+        raise error(f"{len(failures)} of {len(jobs)} exports failed", failures)
 
 
 def _done(job: JobRecord) -> str:
