@@ -19,7 +19,7 @@ RENAMED = {"unseal_file": "open_file", "unseal_legacy_file": "open_legacy_file"}
 def imports() -> dict[str, str]:
     """Public name → its module, as type checkers read it."""
     assert hypersdk.__file__
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(ast.parse(Path(hypersdk.__file__).read_text())):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("hypersdk."):
             found |= {each.asname: str(node.module) for each in node.names if each.asname}

@@ -89,6 +89,7 @@ class Noted:
             resources=tuple(resources),
             dedup=f"{self.name}:{subject}" if wanted.get("dedup", True) else "",
             makes=1 if self.name == "import" else 0,
+            stores=str(wanted["repository"]) if self.name == "backup" else "",
             uses=tuple(resources),
         )
 

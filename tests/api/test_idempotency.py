@@ -113,6 +113,8 @@ def test_while_the_first_one_is_carried_out(app: Tiny) -> None:
     first, second = asyncio.run(both())
     assert first.status_code == PASSED
     assert second.status_code == 409
+    assert second.headers["Retry-After"] == "1"
+    assert second.json()["retry_after"] == 1
     assert second.json()["retryable"]
     assert len(app.bodies) == 1
 

@@ -14,7 +14,7 @@ import pytest
 
 from hypersdk.api.inventory import FRESH, Inventory
 from hypersdk.model.errors import HypervisorUnreachable
-from hypersdk.model.estate import HypervisorRecord
+from hypersdk.model.estate import Event, HypervisorRecord
 from hypersdk.model.instances import Instance, InstanceState
 
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -100,3 +100,22 @@ def test_many_at_once_ask_once(fake: Fake, inventory: Inventory) -> None:
     for thread in threads:
         thread.join(30)
     assert (found, fake.asked) == ([2] * 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "asked"),
+    [
+        ("inventory.refreshed", "hypervisors/lab", 2),
+        ("vm.deleted", "hypervisors/lab/instances/a", 2),
+        ("inventory.refreshed", "hypervisors/other", 1),
+        ("hypervisor.unreachable", "hypervisors/lab", 1),
+        ("vm.started", "jobs/1", 1),
+    ],
+)
+def test_what_jobs_tell_makes_a_list_old(
+    fake: Fake, inventory: Inventory, name: str, subject: str, asked: int
+) -> None:
+    inventory.of([LAB])
+    inventory.changed([], [Event(number=1, time=_NOW, name=name, subject=subject)])
+    inventory.of([LAB])
+    assert fake.asked == asked

@@ -49,7 +49,7 @@ def test_a_webhook_into_our_own_network_has_to_be_allowed(stores: Stores) -> Non
 def test_jobs_of_schedules_are_planned_when_their_moment_comes(
     settings: DaemonSettings, stores: Stores
 ) -> None:
-    planned = planner(make_kinds(settings, stores))
+    planned = planner(make_kinds(settings, stores), stores)
     request = {"hypervisor": "lab", "instance": "web", "repository": "main"}
     job = NewJob(kind="backup", request=request, tenant="")
     with pytest.raises(NotFound):

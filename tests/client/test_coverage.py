@@ -36,4 +36,4 @@ def test_names_are_those_of_the_table() -> None:
 def test_every_route_is_called() -> None:
     versioned = {route.name for route in ROUTES if route.versioned}
     assert versioned - called() - NOT_CALLED == set()
-    assert NOT_CALLED <= set(BY_NAME), "no such routes any more"
+    assert set(BY_NAME) >= NOT_CALLED, "no such routes any more"

@@ -1,12 +1,13 @@
 """What a tenant uses, and that it does not use more than it may.
 
 Jobs that run are counted in the database. Instances and bytes are what was measured last
-(`Quotas.measured`: by an inventory, by a verification) and what was added since (`Quotas.grew`),
-so a quota is exceeded at most by what begins between two looks.
+(`Quotas.measured`: by an inventory, after garbage was collected, every hour) and what was added
+since (`Quotas.grew`), so a quota is exceeded at most by what begins between two looks.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from hypersdk.accounts.names import missing
 from hypersdk.database.engine import Database
 from hypersdk.database.tables import counters, jobs, tenants
 from hypersdk.model.accounts import Quota
-from hypersdk.model.errors import QuotaExceeded
+from hypersdk.model.errors import NotFound, QuotaExceeded
 
 #: Rows of ``counters`` that hold amounts.
 _INSTANCES = "usage.instances:"
@@ -63,6 +64,12 @@ class Quotas:
         with self._database.read() as connection:
             quota, used = _quota(connection, tenant), _used(connection, tenant)
         check(tenant, quota, used, Usage(instances=instances, bytes=bytes))
+
+    def check_bytes(self, tenant: str) -> None:
+        """Before more is stored in a repository of it; how much, nobody knows yet. A tenant that
+        only the settings name has no quota. Raises QuotaExceeded when it used up what it may."""
+        with contextlib.suppress(NotFound):
+            self.check(tenant, bytes=1)
 
     def grew(self, tenant: str, *, instances: int = 0, bytes: int = 0) -> None:
         """Something was made for it, or deleted: negative."""

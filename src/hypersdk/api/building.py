@@ -44,6 +44,7 @@ def build(
     inventory = Inventory(services.connections)
     metrics = Metrics(openapi.version(), Scraping(services))
     services.feed.watch(metrics.changed)
+    services.feed.watch(inventory.changed)
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

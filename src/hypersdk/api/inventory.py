@@ -17,8 +17,9 @@ from hypersdk.flows.fleet.inventory import ASKED_AT_ONCE
 from hypersdk.flows.fleet.members import failure
 from hypersdk.flows.fleet.parallel import run_each
 from hypersdk.model.errors import HyperSDKError, NotSupported
-from hypersdk.model.estate import HypervisorRecord
+from hypersdk.model.estate import INVENTORY_REFRESHED, Event, HypervisorRecord
 from hypersdk.model.instances import Instance
+from hypersdk.model.jobs import Job
 
 #: Seconds for which a list is good.
 FRESH = 15.0
@@ -80,6 +81,14 @@ class Inventory:
             known = self._known.get(hypervisor)
         if known is not None:
             known.asked = float("-inf")
+
+    def changed(self, jobs: Sequence[Job], events: Sequence[Event]) -> None:  # noqa: ARG002
+        """For the feed: forget the lists of hypervisors of which jobs told something."""
+        for event in events:
+            if event.name == INVENTORY_REFRESHED or event.name.startswith("vm."):
+                what, _, rest = event.subject.partition("/")
+                if what == "hypervisors":
+                    self.forget(rest.partition("/")[0])
 
     def _of(self, record: HypervisorRecord, *, refresh: bool) -> Listed:
         with self._lock:

@@ -21,7 +21,12 @@ from starlette.responses import Response
 from hypersdk.api.names import fields_at, nearest, path_of
 from hypersdk.contract.base import FieldProblem, OldError, Problem
 from hypersdk.contract.routing import Route
-from hypersdk.model.errors import HyperSDKError, NotAuthenticated, TooManyRequests
+from hypersdk.model.errors import (
+    HyperSDKError,
+    NotAuthenticated,
+    RequestRunning,
+    TooManyRequests,
+)
 from hypersdk.observe.log import get_logger
 from hypersdk.observe.redact import redact_text
 
@@ -187,7 +192,8 @@ def _versioned(connection: HTTPConnection) -> bool:
 def _wait(error: HyperSDKError) -> float | None:
     if isinstance(error, TooManyRequests):
         return error.after
-    return 1.0 if error.retryable and error.http_status == 503 else None
+    soon = isinstance(error, RequestRunning) or error.http_status == 503
+    return 1.0 if error.retryable and soon else None
 
 
 def _headers(error: HyperSDKError, wait: float | None) -> dict[str, str]:

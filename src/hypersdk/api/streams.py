@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 from starlette.responses import StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -13,12 +13,19 @@ from hypersdk.api.feed import Feed, Following, Wanted
 from hypersdk.api.pools import Pools
 from hypersdk.api.security import protocol_of
 from hypersdk.drivers.ports import SerialStream
-from hypersdk.model.errors import HypervisorError, HypervisorUnreachable, NotSupported
+from hypersdk.model.errors import (
+    DatabaseError,
+    HypervisorError,
+    HypervisorUnreachable,
+    NotSupported,
+)
 from hypersdk.model.machines import Display
 
 #: Seconds after which a stream ends and its caller begins a new one, with credentials that are
 #: looked at again.
 STREAM_SECONDS = 3600.0
+#: Seconds between two looks whether the caller of what stays open may still be there.
+LOOK_SECONDS = 20.0
 #: Seconds that connecting to a display may take.
 _CONNECT = 10.0
 #: Bytes of one message of a console.
@@ -29,18 +36,53 @@ _SILENCE = 0.5
 _OVER, _FAILED = 1000, 1011
 
 
-def event_stream(feed: Feed, pools: Pools, wanted: Wanted, after: int | None) -> StreamingResponse:
-    """Server-sent events from now on; ``after``: first those after this number."""
+#: Whether the caller would still be let in. Asks the database.
+Valid = Callable[[], bool]
+
+
+class Welcome:
+    """Of one caller of what stays open. Belongs to the loop."""
+
+    def __init__(self, pools: Pools, valid: Valid) -> None:
+        self._pools = pools
+        self._valid = valid
+        self._looked = asyncio.get_running_loop().time()
+
+    async def over(self) -> bool:
+        """Whether it may not be there any more, by a look that is half a minute old at most."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = now
+        try:
+            return not await self._pools.quick(self._valid)
+        except DatabaseError:  # it comes back; nobody is thrown out for that
+            return False
+
+    async def ended(self) -> None:
+        """Until it is over."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await self.over():
+                return
+
+
+def event_stream(
+    feed: Feed, pools: Pools, wanted: Wanted, after: int | None, valid: Valid
+) -> StreamingResponse:
+    """Server-sent events from now on; ``after``: first those after this number. It ends when the
+    caller is not ``valid`` any more."""
     return StreamingResponse(
-        _events(feed, pools, wanted, after),
+        _events(feed, pools, wanted, after, valid),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _events(
-    feed: Feed, pools: Pools, wanted: Wanted, after: int | None
+    feed: Feed, pools: Pools, wanted: Wanted, after: int | None, valid: Valid
 ) -> AsyncIterator[bytes]:
+    welcome = Welcome(pools, valid)
     with _following(feed, wanted, after) as following:
         yield b"retry: 2000\n\n"
         if after is not None:
@@ -49,6 +91,8 @@ async def _events(
                 yield missed.as_events
         until = asyncio.get_running_loop().time() + STREAM_SECONDS
         while (part := await following.next()) is not None:
+            if await welcome.over():  # there is a sign of life every few seconds
+                return
             if part.as_events:
                 yield part.as_events
             if asyncio.get_running_loop().time() > until:
@@ -56,7 +100,7 @@ async def _events(
 
 
 async def event_socket(
-    socket: WebSocket, feed: Feed, pools: Pools, wanted: Wanted, after: int | None
+    socket: WebSocket, feed: Feed, pools: Pools, wanted: Wanted, after: int | None, valid: Valid
 ) -> None:
     """The same in messages. What the other end sends is not looked at."""
     await socket.accept(subprotocol=protocol_of(socket))
@@ -74,7 +118,7 @@ async def event_socket(
                 if asyncio.get_running_loop().time() > until:
                     return
 
-        await _first_of(tell(), _until_left(socket))
+        await _first_of(tell(), _until_left(socket), Welcome(pools, valid).ended())
     await _close(socket, _OVER)
 
 
@@ -87,7 +131,7 @@ def _following(feed: Feed, wanted: Wanted, after: int | None) -> Iterator[Follow
         feed.leave(following)
 
 
-async def serial_socket(socket: WebSocket, pools: Pools, line: SerialStream) -> None:
+async def serial_socket(socket: WebSocket, pools: Pools, line: SerialStream, valid: Valid) -> None:
     """Both directions of a serial line, in binary messages; text is taken as UTF-8."""
     await socket.accept(subprotocol=protocol_of(socket))
     left = asyncio.Event()
@@ -101,10 +145,10 @@ async def serial_socket(socket: WebSocket, pools: Pools, line: SerialStream) -> 
         async for data in _received(socket):
             await pools.slow(line.write, data)
 
-    await _console(socket, read(), write(), left.set)
+    await _console(socket, (read(), write(), Welcome(pools, valid).ended()), left.set)
 
 
-async def vnc_socket(socket: WebSocket, display: Display) -> None:
+async def vnc_socket(socket: WebSocket, pools: Pools, display: Display, valid: Valid) -> None:
     """The bytes of a VNC display, both ways. Raises NotSupported, HypervisorUnreachable."""
     if display.kind != "vnc":
         raise NotSupported(
@@ -123,7 +167,8 @@ async def vnc_socket(socket: WebSocket, display: Display) -> None:
                 writer.write(data)
                 await writer.drain()
 
-        await _console(socket, read(), write(), lambda: None)
+        work = (read(), write(), Welcome(pools, valid).ended())
+        await _console(socket, work, lambda: None)
     finally:
         writer.close()
         with contextlib.suppress(OSError):
@@ -145,14 +190,11 @@ async def _connected(display: Display) -> tuple[asyncio.StreamReader, asyncio.St
 
 
 async def _console(
-    socket: WebSocket,
-    read: Awaitable[None],
-    write: Awaitable[None],
-    leave: Callable[[], None],
+    socket: WebSocket, work: Sequence[Awaitable[None]], leave: Callable[[], None]
 ) -> None:
     status = _OVER
     try:
-        await _first_of(read, write)
+        await _first_of(*work)
     except (HypervisorError, OSError):
         status = _FAILED
     finally:

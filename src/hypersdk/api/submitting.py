@@ -34,6 +34,8 @@ class Planner:
         if plan.makes and not self.later:
             self._makes += plan.makes  # of all that is submitted together
             Quotas(self.services.database).check(self.who.tenant, instances=self._makes)
+        if plan.stores and not self.later:
+            self._check_room(plan.stores)
         for each in record.depends_on:
             self._check(f"job:{each.job}")
         tenant = self.who.tenant
@@ -66,6 +68,11 @@ class Planner:
         elif what == "job":
             self.services.jobs.get(name, tenant=self.who.tenant or None)
         self._allowed.add(resource)
+
+    def _check_room(self, repository: str) -> None:
+        """Whoever asks: what a tenant's repositories hold counts for the tenant."""
+        owner = self.services.connections.repository_record(repository).tenant
+        Quotas(self.services.database).check_bytes(owner)
 
     def _check_places(self, what: str) -> None:
         if self.who.role is not Role.ADMIN or self.who.tenant:

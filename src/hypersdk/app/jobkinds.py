@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,8 @@ from hypersdk.app.kinds import Folders, all_kinds
 from hypersdk.app.stores import Stores
 from hypersdk.config.daemon import DaemonSettings
 from hypersdk.jobs.kinds import Kinds
+from hypersdk.model.estate import INVENTORY_REFRESHED
+from hypersdk.model.instances import Instance
 from hypersdk.model.jobs import NewJob
 
 
@@ -19,7 +21,20 @@ def make_kinds(settings: DaemonSettings, stores: Stores) -> Kinds:
     def tell(name: str, subject: str, tenant: str, data: Mapping[str, Any]) -> None:
         stores.events.tell(name, subject, tenant, **data)
 
-    return all_kinds(stores.connections, folders=_folders(settings), tell=tell)
+    def keep(hypervisor: str, instances: Sequence[Instance]) -> None:
+        if "://" in hypervisor:  # the API shows those that it knows
+            return
+        record = stores.hypervisors.get(hypervisor)
+        subject = f"hypervisors/{hypervisor}"
+        stores.events.tell(INVENTORY_REFRESHED, subject, record.tenant, instances=len(instances))
+
+    return all_kinds(
+        stores.connections,
+        folders=_folders(settings),
+        tell=tell,
+        keep=keep,
+        allowance=stores.usage,
+    )
 
 
 def _folders(settings: DaemonSettings) -> Folders:
@@ -32,11 +47,17 @@ def _folders(settings: DaemonSettings) -> Folders:
     )
 
 
-def planner(kinds: Kinds) -> Callable[[NewJob], NewJob]:
-    """For jobs of schedules: what is known of the request when the moment has come."""
+def planner(kinds: Kinds, stores: Stores) -> Callable[[NewJob], NewJob]:
+    """For jobs of schedules: what is known of the request, and of quotas, when the moment has
+    come."""
 
     def planned(job: NewJob) -> NewJob:
         plan = kinds[job.kind].plan(job.request)
+        if plan.makes:
+            stores.usage.check(job.tenant, instances=plan.makes)
+        if plan.stores:
+            owner = stores.connections.repository_record(plan.stores).tenant
+            stores.usage.check_bytes(owner)
         return replace(
             job,
             name=job.name or plan.name,

@@ -39,7 +39,7 @@ def make_services(
         settings=settings,
         database=database,
         jobs=jobs,
-        schedules=ScheduleStore(database, jobs, planner(kinds)),
+        schedules=ScheduleStore(database, jobs, planner(kinds, stores)),
         kinds=kinds,
         events=stores.events,
         feed=Feed(jobs, stores.events),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hypersdk.accounts.quotas import Quotas
 from hypersdk.accounts.tenants import TenantStore
+from hypersdk.app.usage import TenantUsage
 from hypersdk.config.daemon import DaemonSettings
 from hypersdk.config.settings import load_settings
 from hypersdk.database.engine import Database
@@ -29,11 +31,18 @@ class Stores:
     webhooks: WebhookStore
     tenants: TenantStore
     connections: Connections
+    usage: TenantUsage
 
 
 def make_stores(settings: DaemonSettings, database: Database) -> Stores:
     """Raises InvalidInput when the key of webhooks cannot be read."""
     hypervisors, repositories = HypervisorStore(database), RepositoryStore(database)
+    connections = Connections(
+        hypervisors.get,
+        repositories.get,
+        known=hypervisors.list,
+        cache=load_settings().cache_dir,
+    )
     return Stores(
         database=database,
         events=EventLog(database),
@@ -45,11 +54,9 @@ def make_stores(settings: DaemonSettings, database: Database) -> Stores:
             allow_private=settings.webhooks_allow_private,
         ),
         tenants=TenantStore(database),
-        connections=Connections(
-            hypervisors.get,
-            repositories.get,
-            known=hypervisors.list,
-            cache=load_settings().cache_dir,
+        connections=connections,
+        usage=TenantUsage(
+            Quotas(database), connections, lambda tenant: repositories.list(tenant=tenant)
         ),
     )
 

@@ -22,6 +22,7 @@ from hypersdk.app.jobkinds import make_kinds, planner
 from hypersdk.app.notify import Notifier
 from hypersdk.app.stores import Stores, all_tenants, make_stores
 from hypersdk.app.traces import tracing
+from hypersdk.app.usage import Measuring
 from hypersdk.config.daemon import DaemonSettings
 from hypersdk.estate.deliveries import Deliveries
 from hypersdk.jobs.scheduler import Scheduler
@@ -103,9 +104,10 @@ class _Running:
             budgets=self.budgets,
             version=metadata.version("hypersdk"),
         )
-        self.scheduler = Scheduler(database, planned=planner(kinds))
+        self.scheduler = Scheduler(database, planned=planner(kinds, stores))
         self.deliveries = Deliveries(database, stores.webhooks)
         self.housekeeping = Housekeeping(database, settings.retention, self.worker.forget)
+        self.measuring = Measuring(database, stores.usage, lambda: all_tenants(stores.tenants))
         self.watch = BreakerWatch(
             stores.events, stores.hypervisors.list, stores.connections.breaker
         )
@@ -123,7 +125,9 @@ class _Running:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
-        for each in (self.scheduler, self.deliveries, self.housekeeping, self.watch):
+        for each in (
+            self.scheduler, self.deliveries, self.housekeeping, self.measuring, self.watch,
+        ):  # fmt: skip
             each.start()
 
     def reload(self, settings: DaemonSettings) -> None:
@@ -144,7 +148,9 @@ class _Running:
             # Threads that do not stop hold the worker's lock, and others wait for it.
             _log.error("work does not stop; the process ends without it", left=self.worker.running)
             os._exit(_LEFT)
-        for each in (self.deliveries, self.housekeeping, self.watch, self.budgets):
+        for each in (
+            self.deliveries, self.housekeeping, self.measuring, self.watch, self.budgets,
+        ):  # fmt: skip
             each.stop()
         self.stores.connections.close()
 

@@ -35,6 +35,8 @@ SUBMIT_MOST = 10_000
 #: Jobs on one page.
 PAGE_MOST = 1000
 _PRIORITIES = range(101)
+#: Made once: putting it together took longer than carrying it out.
+_ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class JobStore:
     def get(self, id: str, *, tenant: str | None = None) -> Job:
         """``tenant``: only a job of this one is there. Raises NotFound."""
         with self._database.read() as connection:
-            row = connection.execute(sa.select(jobs).where(jobs.c.id == id)).one_or_none()
+            row = connection.execute(_ONE, {"job": id}).one_or_none()
         if row is None or (tenant is not None and row.tenant != tenant):
             raise NotFound(f"there is no job {id}", hint="Jobs are listed by: hyperctl query -all")
         return rows.from_row(row)

@@ -101,6 +101,10 @@ class Delivery:
     said: str = ""
 
 
+#: Event of a job that listed the instances of a hypervisor anew: lists of before are old.
+INVENTORY_REFRESHED = "inventory.refreshed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened, for those who follow events and for webhooks."""

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from hypersdk.api.pools import Pools
 from hypersdk.api.streams import vnc_socket
 from hypersdk.model.machines import Display
 from tests.api.serving import DEADLINE, Daemon, running
@@ -66,9 +67,13 @@ def screen(tmp_path: Path) -> Iterator[Path]:
     listening.close()
 
 
-def test_a_display_is_bridged(screen: Path) -> None:
+def test_a_display_is_bridged(screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.05)
+    pools, revoked = Pools(), threading.Event()
+
     async def bridge(websocket: WebSocket) -> None:
-        await vnc_socket(websocket, Display("vnc", "", 0, socket=str(screen)))
+        display = Display("vnc", "", 0, socket=str(screen))
+        await vnc_socket(websocket, pools, display, lambda: not revoked.is_set())
 
     with (
         running(Starlette(routes=[WebSocketRoute("/", bridge)])) as url,

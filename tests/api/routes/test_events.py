@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,10 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 
+from hypersdk.api import feed as feeds
+from hypersdk.api import streams
 from hypersdk.model.accounts import Role
+from hypersdk.model.errors import DatabaseUnavailable
 from tests.api.serving import DEADLINE, Daemon, until
 
 
@@ -138,6 +142,55 @@ def test_a_tenant_is_told_of_its_own_only(guarded: Daemon) -> None:
         assert body["tenant"] == "red"
         past = client.get("/v1/events/past", params={"types": "vm.*"}).json()["items"]
         assert [each["tenant"] for each in past] == ["red"]
+
+
+def test_who_is_not_let_in_any_more_is_not_told_any_more(
+    guarded: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(feeds, "HEARTBEAT", 0.05)
+    services = guarded.services
+    secret = guarded.account("leaver", Role.VIEWER)
+    stays = guarded.account("stayer", Role.VIEWER)
+    url = guarded.url.replace("http", "ws") + "/v1/events/ws"
+    with (
+        guarded.client(secret) as client,
+        guarded.client(stays) as other,
+        client.stream("GET", "/v1/events") as answer,
+        other.stream("GET", "/v1/events", params={"types": "vm.*"}) as theirs,
+        connect(url, additional_headers={"Authorization": f"Bearer {secret}"}) as socket,
+    ):
+        followers(guarded, 3)
+        (token,) = services.tokens.list("leaver")
+        services.tokens.revoke(token.id)
+        for _ in answer.iter_lines():
+            pass  # it ends
+        with pytest.raises(ConnectionClosedOK):
+            while True:
+                socket.recv(DEADLINE)
+        followers(guarded, 1)
+        services.events.tell("vm.started", "hypervisors/a/instances/1")
+        assert next(messages(theirs))["event"] == "vm.started"
+
+
+def test_a_database_that_is_away_ends_no_stream(
+    guarded: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(feeds, "HEARTBEAT", 0.02)
+    asked = threading.Event()
+
+    def away(who: object) -> bool:
+        asked.set()
+        raise DatabaseUnavailable("away", hint="wait")
+
+    monkeypatch.setattr(guarded.services.access, "valid", away)
+    secret = guarded.account("patient", Role.VIEWER)
+    with guarded.client(secret) as client, client.stream("GET", "/v1/events") as answer:
+        followers(guarded, 1)
+        assert asked.wait(DEADLINE)
+        guarded.services.events.tell("vm.started", "hypervisors/a/instances/1")
+        assert next(messages(answer))["event"] == "vm.started"
 
 
 def test_a_socket_without_credentials_is_refused(guarded: Daemon) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Lab:
         }
         self.events: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.kept: dict[str, Sequence[str]] = {}
+        self._numbers = count()
         self.connections = Connections(
             self._hypervisor,
             self._repository,
@@ -94,7 +96,7 @@ class Lab:
 
     def run(self, kind: str, steps: Steps | None = None, /, **request: Any) -> Mapping[str, Any]:
         """A job of its own, whose first run is never disturbed."""
-        job = job_of(kind, request, id=f"01JD{len(self.events):022d}")
+        job = job_of(kind, request, id=f"01JD{next(self._numbers):022d}")
         self.last = FakeRun(job, steps, kinds=self.kinds())
         self.kinds()[kind].plan(request)
         return self.kinds()[kind].work(request, self.last)

@@ -102,7 +102,7 @@ def ann(
     closed.services.users.create("ann", PASSWORD, Role.OPERATOR, "")
     monkeypatch.delenv("HYPERCTL_TOKEN")
     before = keyring.get_keyring()
-    keyring.set_keyring(FakeKeyring() if request.param == "keyring" else null.Keyring())
+    keyring.set_keyring(FakeKeyring() if request.param == "keyring" else null.Keyring())  # type: ignore[no-untyped-call]
     yield Control(closed.url)
     keyring.set_keyring(before)
     closed.services.users.delete("ann")

@@ -72,8 +72,7 @@ def test_several_at_once_of_which_one_fails(to_daemon: Export, work: Path) -> No
 
 
 def test_one_that_fails(to_daemon: Export) -> None:
-    result = to_daemon("nobody", "--use-daemon", "--watch", expect=None)
-    assert result.status != 0
+    result = to_daemon("nobody", "--use-daemon", "--watch", expect=Exit.FAILED)
     assert "no instance 'nobody' on mock://" in result.err
     assert "There are: " in result.err
 
@@ -119,8 +118,7 @@ def test_what_does_not_go_together(to_daemon: Export, words: list[str], said: st
 
 def test_nobody_answers(to_daemon: Export) -> None:
     nowhere = ("--daemon-url", "http://127.0.0.1:9")
-    result = to_daemon.plain("--daemon-status", *nowhere, expect=None)
-    assert result.status != 0
+    result = to_daemon.plain("--daemon-status", *nowhere, expect=Exit.UNREACHABLE)
     assert "no daemon answers at http://127.0.0.1:9" in result.err
 
 

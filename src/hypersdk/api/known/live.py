@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from hypersdk.api.metrics import Metrics
 from hypersdk.api.pools import Pools
 from hypersdk.api.security import protocol_of
 from hypersdk.api.services import Services
+from hypersdk.api.streams import Welcome
 from hypersdk.model.accounts import Principal
 from hypersdk.model.errors import DatabaseError
 from hypersdk.model.estate import Event
@@ -79,7 +81,11 @@ class Live:
         try:
             for first in await self._pools.quick(self._beginning, client.tenant):
                 await socket.send_text(first)
-            await until_one_ends(self._tell(socket, client), left(socket))
+            valid = partial(self._services.access.valid, who)
+            ended = Welcome(self._pools, valid).ended()
+            await until_one_ends(self._tell(socket, client), left(socket), ended)
+            if socket.application_state is WebSocketState.CONNECTED:
+                await socket.close()
         except (WebSocketDisconnect, RuntimeError):
             pass  # it went away while something was sent
         finally:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 from starlette.responses import StreamingResponse
 
 from hypersdk.api.known import shown
 from hypersdk.api.pools import Pools
 from hypersdk.api.services import Services
+from hypersdk.api.streams import Welcome
 from hypersdk.contract.known.workflow import TaskProgress
 from hypersdk.model.accounts import Principal
 from hypersdk.model.errors import DatabaseError, NotFound
@@ -83,6 +85,7 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     until, alive, told = loop.time() + _STREAM, loop.time(), -1
+    welcome = Welcome(pools, partial(services.access.valid, who))
     while True:
         if found.revision != told:
             told, alive = found.revision, loop.time()
@@ -90,7 +93,7 @@ async def _events(
         elif loop.time() - alive >= _ALIVE:
             alive = loop.time()
             yield b": alive\n\n"
-        if found.state.ended or loop.time() > until:
+        if found.state.ended or loop.time() > until or await welcome.over():
             return
         await asyncio.sleep(_LOOK)
         try:

@@ -14,6 +14,7 @@ from hypersdk.api.known.sockets import left, until_one_ends
 from hypersdk.api.known.spelling import now
 from hypersdk.api.pools import Pools
 from hypersdk.api.security import protocol_of
+from hypersdk.api.streams import Valid, Welcome
 from hypersdk.contract.known.vsphere import StreamMessage
 from hypersdk.model.errors import HyperSDKError
 
@@ -28,8 +29,11 @@ class Look(Protocol):
     def __call__(self) -> Sequence[dict[str, Any]]: ...
 
 
-async def stream(socket: WebSocket, pools: Pools, kind: str, look: Look, every: float) -> None:
-    """Messages of ``kind``, until the client leaves or an hour has passed. The first look is made
+async def stream(
+    socket: WebSocket, pools: Pools, kind: str, look: Look, every: float, valid: Valid
+) -> None:
+    """Messages of ``kind``, until the client leaves, is not ``valid`` any more or an hour has
+    passed. The first look is made
     before the socket is accepted: what cannot be at all is refused. ``every``: seconds. Raises
     what the first look raises."""
     first = await pools.slow(look)
@@ -49,7 +53,7 @@ async def stream(socket: WebSocket, pools: Pools, kind: str, look: Look, every: 
             else:
                 await _send(socket, kind, found)
 
-    await until_one_ends(tell(), left(socket))
+    await until_one_ends(tell(), left(socket), Welcome(pools, valid).ended())
     if socket.application_state is WebSocketState.CONNECTED:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it was the client who left
             await socket.close(_OVER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from hypersdk.contract.jobs import (
     AfterRecord,
     DependencyRecord,
@@ -190,11 +188,13 @@ def _dependencies(found: tuple[Dependency, ...]) -> list[DependencyRecord]:
 
 
 def _retry_record(policy: RetryPolicy) -> RetryRecord:
-    return RetryRecord.model_construct(**asdict(policy) | _words(policy))
-
-
-def _words(policy: RetryPolicy) -> dict[str, object]:
-    return {"backoff": policy.backoff.value, "errors": list(policy.errors)}
+    return RetryRecord.model_construct(
+        attempts=policy.attempts,
+        delay=policy.delay,
+        longest=policy.longest,
+        backoff=policy.backoff.value,
+        errors=list(policy.errors),
+    )
 
 
 def _window_record(window: Window) -> WindowRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from fastapi import Request, WebSocket
 from starlette.responses import Response
@@ -67,7 +68,7 @@ async def serial_console(
     pools = pools_of(socket)
     stack, line = await pools.slow(_line, services, who, hypervisor, instance)
     try:
-        await serial_socket(socket, pools, line)
+        await serial_socket(socket, pools, line, partial(services.access.valid, who))
     finally:
         await pools.slow(stack.close)
 
@@ -77,7 +78,7 @@ async def vnc_console(
 ) -> None:
     """For noVNC and other clients that speak VNC over WebSocket."""
     display = await pools_of(socket).slow(_display, services, who, hypervisor, instance)
-    await vnc_socket(socket, display)
+    await vnc_socket(socket, pools_of(socket), display, partial(services.access.valid, who))
 
 
 def _line(

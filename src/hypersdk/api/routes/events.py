@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Header, Query, Request, WebSocket
@@ -45,9 +46,16 @@ async def stream_events(
 ) -> Response:
     """Each has its number as `id`; who comes back with `Last-Event-ID` misses none. `job.progress`
     has none, since only the newest matters. `gap` says that something was missed after all. A line
-    that begins with a colon is a sign of life, every 15 seconds. A stream ends after an hour."""
+    that begins with a colon is a sign of life, every 15 seconds. A stream ends after an hour, and
+    within a minute after its token was revoked."""
     start = after if last_event_id is None else _number(last_event_id)
-    return event_stream(services.feed, pools_of(request), _wanted(who, types, subject), start)
+    return event_stream(
+        services.feed,
+        pools_of(request),
+        _wanted(who, types, subject),
+        start,
+        partial(services.access.valid, who),
+    )
 
 
 async def follow_events(
@@ -59,7 +67,14 @@ async def follow_events(
     after: _After = None,
 ) -> None:
     """As `stream_events`."""
-    await event_socket(socket, services.feed, pools_of(socket), _wanted(who, types, subject), after)
+    await event_socket(
+        socket,
+        services.feed,
+        pools_of(socket),
+        _wanted(who, types, subject),
+        after,
+        partial(services.access.valid, who),
+    )
 
 
 def list_events(

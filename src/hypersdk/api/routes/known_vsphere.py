@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, WebSocket
@@ -395,7 +396,9 @@ async def known_vsphere_metrics_stream(
 
     async with refusing(socket):
         every = max(_SHORTEST, seconds_of(interval, "interval"))
-        await stream(socket, pools_of(socket), "metrics", look, every)
+        await stream(
+            socket, pools_of(socket), "metrics", look, every, partial(services.access.valid, who)
+        )
 
 
 async def known_vsphere_events_stream(
@@ -410,7 +413,14 @@ async def known_vsphere_events_stream(
     """One `event` message for each that happens, from `since` on (now)."""
     wanted = PastEvents(services, who, hypervisor, _words(types), _words(entity_types), since)
     async with refusing(socket):
-        await stream(socket, pools_of(socket), "event", wanted.look, _LOOK)
+        await stream(
+            socket,
+            pools_of(socket),
+            "event",
+            wanted.look,
+            _LOOK,
+            partial(services.access.valid, who),
+        )
 
 
 async def known_vsphere_tasks_stream(
@@ -431,7 +441,9 @@ async def known_vsphere_tasks_stream(
         )
 
     async with refusing(socket):
-        await stream(socket, pools_of(socket), "task", look, _LOOK)
+        await stream(
+            socket, pools_of(socket), "task", look, _LOOK, partial(services.access.valid, who)
+        )
 
 
 HANDLERS = {

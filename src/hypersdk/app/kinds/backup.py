@@ -72,8 +72,6 @@ class Backup:
     def _backed_up(self, wanted: BackupRequest, run: Run, repository: Repository) -> dict[str, Any]:
         run.phase("looking", wanted.instance or wanted.name)
         point = _made_before(repository, wanted.instance or wanted.name, run)
-        if point is None:
-            self._site.allowance.check_bytes(self._site.owner(wanted.repository))
         if point is None and wanted.image:
             point = self._image(wanted, run, repository)
         elif point is None:
@@ -89,6 +87,7 @@ class Backup:
         backing = tuple(
             folders.check(each, "allow_backing", tenant=tenant) for each in wanted.allow_backing
         )
+        self._check_room(wanted)
         run.phase("copying", wanted.name)
         return backup_image(
             repository,
@@ -106,6 +105,7 @@ class Backup:
         name = inventory_of(hypervisor).instance(wanted.instance).name
         if name != wanted.instance and (found := _made_before(repository, name, run)):
             return found
+        self._check_room(wanted)
         run.phase("copying", name)
         run.log(f"backing up {name} to {repository.url}")
         return backup_instance(
@@ -116,6 +116,10 @@ class Backup:
             reporter=run.reporter,
             cancel=run.cancel,
         )
+
+    def _check_room(self, wanted: BackupRequest) -> None:
+        """Raises QuotaExceeded."""
+        self._site.allowance.check_bytes(self._site.owner(wanted.repository))
 
 
 def _check(wanted: BackupRequest) -> None:

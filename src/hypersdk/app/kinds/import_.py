@@ -56,44 +56,52 @@ class Import:
         with self._site.hypervisor(run, wanted.hypervisor) as hypervisor:
             done = run.step(
                 "import",
-                lambda: _imported(wanted, run, hypervisor, real[wanted.source], options),
+                lambda: self._imported(wanted, run, hypervisor, real[wanted.source], options),
             )
             if wanted.start:
                 run.phase("starting", done["instance"])
                 run.step("start", lambda: lifecycle_of(hypervisor).start(done["instance"]))
                 done = {**done, "started": True}
+        # Not before: a run that fails is followed by one that makes it anew.
+        allowance = self._site.allowance
+        run.step("count", lambda: allowance.grew(run.job.tenant, instances=1))
         self._site.happened(run, "vm.created", wanted.hypervisor, done["instance"])
         return done
 
-
-def _imported(
-    wanted: ImportRequest, run: Run, hypervisor: Hypervisor, source: Path, options: ImportOptions
-) -> dict[str, Any]:
-    run.phase("looking", source.name)
-    name = wanted.name or open_package(source, options).machine.name
-    if (found := claimed(hypervisor, name, run)) is not None:
-        run.log(f"{name} was imported before this run began")
-        return answer(_result(wanted, found))
-    removed_half_made(hypervisor, name, run)
-    run.phase("importing", name)
-    run.log(f"importing {source} as {name}")
-    done = import_package(
-        source, hypervisor, options=options, reporter=run.reporter, cancel=run.cancel
-    )
-    for warning in done.warnings:
-        run.log(warning, level="warning")
-    return answer(
-        _result(wanted, done.instance).model_copy(
-            update={
-                "disks": [disk.name for disk in done.disks],
-                "verified": done.verified,
-                "size": sum(disk.size for disk in done.disks),
-                "written": sum(disk.written for disk in done.disks),
-                "seconds": round(done.seconds, 3),
-                "warnings": list(done.warnings),
-            }
+    def _imported(
+        self,
+        wanted: ImportRequest,
+        run: Run,
+        hypervisor: Hypervisor,
+        source: Path,
+        options: ImportOptions,
+    ) -> dict[str, Any]:
+        run.phase("looking", source.name)
+        name = wanted.name or open_package(source, options).machine.name
+        if (found := claimed(hypervisor, name, run)) is not None:
+            run.log(f"{name} was imported before this run began")
+            return answer(_result(wanted, found))
+        removed_half_made(hypervisor, name, run)
+        self._site.allowance.check(run.job.tenant, instances=1)
+        run.phase("importing", name)
+        run.log(f"importing {source} as {name}")
+        done = import_package(
+            source, hypervisor, options=options, reporter=run.reporter, cancel=run.cancel
         )
-    )
+        for warning in done.warnings:
+            run.log(warning, level="warning")
+        return answer(
+            _result(wanted, done.instance).model_copy(
+                update={
+                    "disks": [disk.name for disk in done.disks],
+                    "verified": done.verified,
+                    "size": sum(disk.size for disk in done.disks),
+                    "written": sum(disk.written for disk in done.disks),
+                    "seconds": round(done.seconds, 3),
+                    "warnings": list(done.warnings),
+                }
+            )
+        )
 
 
 def _result(wanted: ImportRequest, instance: Instance) -> ImportResult:

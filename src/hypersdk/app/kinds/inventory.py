@@ -65,6 +65,7 @@ class Inventory:
                 "; ".join(f"{name}: {why}" for name, why in failures.items()),
                 hint="See whether they, and the way to them, are up.",
             )
+        self._measure({name: sum(found.values()) for name, found in states.items()})
         return answer(
             InventoryResult(
                 hypervisors=len(states),
@@ -74,6 +75,16 @@ class Inventory:
                 seconds=round(time.monotonic() - began, 3),
             )
         )
+
+    def _measure(self, counts: Mapping[str, int]) -> None:
+        """Of tenants of whom every hypervisor was listed."""
+        connections = self._site.connections
+        there: dict[str, list[str]] = {}
+        for record in connections.known():
+            there.setdefault(record.tenant, []).append(record.name)
+        for tenant, names in there.items():
+            if tenant and all(name in counts for name in names):
+                self._site.allowance.measured(tenant, instances=sum(counts[name] for name in names))
 
     def _known(self, run: Run) -> list[str]:
         return [each.name for each in self._site.connections.known(tenant=run.job.tenant or None)]

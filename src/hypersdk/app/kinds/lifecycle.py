@@ -52,6 +52,8 @@ class Lifecycle:
             lifecycle = lifecycle_of(hypervisor)
             if wanted.operation == "delete":
                 state = _delete(wanted, run, hypervisor, lifecycle)
+                allowance = self._site.allowance
+                run.step("count", lambda: allowance.grew(run.job.tenant, instances=-1))
             else:
                 _steps(wanted, run, lifecycle)
                 state = inventory_of(hypervisor).instance(wanted.instance).state.value

@@ -24,6 +24,15 @@ def claimed(hypervisor: Hypervisor, name: str, run: Run) -> Instance | None:
     return found if found is not None and found.state is not InstanceState.STOPPED else None
 
 
+def replaces(hypervisor: Hypervisor, name: str, run: Run) -> bool:
+    """Whether an instance of this name is there that this job did not make."""
+    try:
+        found = inventory_of(hypervisor).instance(name)
+    except InstanceNotFound:
+        return False
+    return found.tags.get(JOB_TAG) != run.job.id
+
+
 def removed_half_made(hypervisor: Hypervisor, name: str, run: Run) -> None:
     """What an earlier run of this job has left of it. It was killed before it could say whether
     it was complete, and nobody has it yet."""

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypersdk.app.kinds import restoring
+from hypersdk.app.kinds.made import replaces
 from hypersdk.app.kinds.points import chosen_point
 from hypersdk.app.kinds.requests import asked, refuse, same
 from hypersdk.app.kinds.site import Site
 from hypersdk.contract.kinds import RestoreRequest
+from hypersdk.drivers.ports import Hypervisor
 from hypersdk.jobs.kinds import Plan, Run
+from hypersdk.model.points import RestorePoint
+from hypersdk.repository.repository import Repository
 
 
 class Restore:
@@ -59,10 +63,32 @@ class Restore:
             with self._site.hypervisor(run, wanted.to_hypervisor) as hypervisor:
                 if wanted.in_place:
                     return restoring.in_place(wanted, run, repository, point, hypervisor)
-                done = restoring.as_instance(wanted, run, repository, point, hypervisor)
+                done = self._made(wanted, run, repository, point, hypervisor)
         self._site.happened(
             run, "vm.created", wanted.to_hypervisor, done["restored"], point=done["point"]
         )
+        return done
+
+    def _made(
+        self,
+        wanted: RestoreRequest,
+        run: Run,
+        repository: Repository,
+        point: RestorePoint,
+        hypervisor: Hypervisor,
+    ) -> dict[str, Any]:
+        """Counted for its tenant once it is there as it was wanted: a run that fails before is
+        followed by one that makes it anew."""
+        tenant, allowance = run.job.tenant, self._site.allowance
+        name = wanted.new_name or point.instance
+        more = 1
+        if wanted.overwrite:
+            more = run.step("see", lambda: int(not replaces(hypervisor, name, run)))
+        done = restoring.as_instance(
+            wanted, run, repository, point, hypervisor,
+            before=lambda: allowance.check(tenant, instances=more),
+        )  # fmt: skip
+        run.step("count", lambda: allowance.grew(tenant, instances=more))
         return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,14 @@ def as_instance(
     repository: Repository,
     point: RestorePoint,
     hypervisor: Hypervisor,
+    *,
+    before: Callable[[], None],
 ) -> dict[str, Any]:
-    """A new instance. Raises AlreadyExists, and what building raises."""
-    done = run.step("restore", lambda: _instance(wanted, run, repository, point, hypervisor))
+    """A new instance. ``before`` is called when it is about to be made. Raises AlreadyExists, and
+    what building and ``before`` raise."""
+    done = run.step(
+        "restore", lambda: _instance(wanted, run, repository, point, hypervisor, before)
+    )
     if not wanted.start:
         return done
     run.phase("starting", done["restored"])
@@ -111,6 +117,7 @@ def _instance(
     repository: Repository,
     point: RestorePoint,
     hypervisor: Hypervisor,
+    before: Callable[[], None],
 ) -> dict[str, Any]:
     name = wanted.new_name or point.instance
     result = RestoreResult(
@@ -124,6 +131,7 @@ def _instance(
         run.log(f"{name} was restored before this run began")
         return answer(result.model_copy(update={"restored": found.name}))
     removed_half_made(hypervisor, name, run)
+    before()
     run.phase("restoring", name)
     made = restore_instance(
         repository,

@@ -109,13 +109,13 @@ def test_a_bound_on_the_waiting(runner: HyperCtlRunner, worked: Worked, tmp_path
 
 
 def test_what_the_daemon_refuses_is_told(runner: HyperCtlRunner) -> None:
-    with pytest.raises(VMwareError, match="hyperctl failed: .*there is no job nope"):
+    with pytest.raises(VMwareError, match=r"hyperctl failed: .*there is no job nope"):
         runner.query_job("nope")
 
 
 def test_nobody_answers(runner: HyperCtlRunner) -> None:
     runner.daemon_url = "http://127.0.0.1:9"
-    with pytest.raises(VMwareError, match="hypervisord at http://127.0.0.1:9 does not answer"):
+    with pytest.raises(VMwareError, match=r"hypervisord at http://127.0.0.1:9 does not answer"):
         runner.check_daemon_status()
 
 

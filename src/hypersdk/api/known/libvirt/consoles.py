@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from urllib.parse import quote
 
 from fastapi import WebSocket
@@ -88,7 +89,8 @@ async def known_vnc(
     """For noVNC and other clients that speak VNC over WebSocket."""
     async with refusing(socket):
         display = await pools_of(socket).slow(_of_screen, services, who, hypervisor, name)
-        await vnc_socket(socket, display)
+        valid = partial(services.access.valid, who)
+        await vnc_socket(socket, pools_of(socket), display, valid)
 
 
 async def known_serial(
@@ -99,7 +101,7 @@ async def known_serial(
     async with refusing(socket):
         stack, line = await pools.slow(_line, services, who, hypervisor, name)
         try:
-            await serial_socket(socket, pools, line)
+            await serial_socket(socket, pools, line, partial(services.access.valid, who))
         finally:
             await pools.slow(stack.close)
 
