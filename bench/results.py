@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from json import dumps, loads
 from pathlib import Path
 from statistics import median
 
 from bench.contender import OURS, Contender, Sample
+from bench.daemon.figures import Figure
 from bench.image import Image
 from bench.measure import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The daemon's figures, which have no peers."""
+
+    #: When the run ended, UTC, ISO 8601; empty: there was none.
+    time: str = ""
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Results:
     #: Contenders that were not installed.
     absent: tuple[str, ...]
     samples: tuple[Sample, ...]
+    daemon: Daemon = Daemon()
 
     def of(self, measure: str, contender: str = OURS, variant: str = "") -> list[Sample]:
         """The samples of one contender in one measure, in the order of the rounds."""
@@ -61,7 +72,12 @@ class Results:
             | dict(self.calls),
             absent=tuple(dict.fromkeys((*earlier.absent, *self.absent))),
             samples=(*kept, *self.samples),
+            daemon=self.daemon if self.daemon.figures else earlier.daemon,
         )
+
+    def with_daemon(self, daemon: Daemon) -> Results:
+        """These results, with the figures of another run of the daemon."""
+        return replace(self, daemon=daemon)
 
 
 def calls_of(contenders: list[Contender], names: Mapping[Path, str]) -> dict[str, str]:
@@ -121,4 +137,7 @@ def load(path: Path) -> Results:
     """What ``save`` wrote."""
     raw = loads(path.read_text())
     samples = tuple(Sample(**sample) for sample in raw.pop("samples"))
-    return Results(**{**raw, "absent": tuple(raw["absent"]), "samples": samples})
+    said = raw.pop("daemon", {"time": "", "figures": []})
+    daemon = Daemon(said["time"], tuple(Figure(**each) for each in said["figures"]))
+    kept = {**raw, "absent": tuple(raw["absent"]), "samples": samples, "daemon": daemon}
+    return Results(**kept)

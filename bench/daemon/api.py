@@ -7,20 +7,16 @@ client shares the machine's processors with it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from bench.daemon.figures import Figure
 from bench.daemon.load import Target, as_fast_as_possible, at_a_rate
+from bench.daemon.running import daemon
 from bench.measure import BenchError
 from hypersdk.database.engine import Database
 from hypersdk.database.events import EventLog
@@ -37,21 +33,10 @@ _CONNECTIONS = 16
 _RATE, _FOLLOWERS = 200, 500
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the result."""
-
-    name: str
-    value: float
-    unit: str
-    #: What is wanted: at least or at most so much; empty: nothing.
-    wanted: str = ""
-
-
 def measure(folder: Path, *, seconds: float, finished: int) -> list[Figure]:
     """Begin a daemon in ``folder`` and load it. Raises BenchError."""
     job = _fill(folder, finished)
-    with _daemon(folder) as (target, process, began):
+    with daemon(folder, "--no-worker") as (target, process, began):
         found = [Figure(f"start to ready with {finished} jobs", began, "s", "≤ 2")]
         found += asyncio.run(_load(target, process, job, seconds))
         found.append(asyncio.run(_follow(target, folder)))
@@ -73,32 +58,6 @@ def _fill(folder: Path, finished: int) -> str:
         connection.execute(sa.update(jobs).values(ended))
     database.close()
     return made
-
-
-@contextlib.contextmanager
-def _daemon(folder: Path) -> Iterator[tuple[Target, subprocess.Popen[bytes], float]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "hypersdk.cli.hypervisord", "--listen", f"127.0.0.1:{port}",
-        "--state-dir", str(folder), "--no-worker", "--log-level", "warning",
-    ]  # fmt: skip
-    began = time.monotonic()
-    process = subprocess.Popen(command, cwd=folder)
-    try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            if process.poll() is not None or time.monotonic() - began > _BEGIN:
-                raise BenchError("the daemon did not begin")
-            time.sleep(0.01)
-        target = Target("127.0.0.1", port)
-        asyncio.run(as_fast_as_possible(target, ["/v1/status"], connections=1, seconds=0.01))
-        yield target, process, time.monotonic() - began
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
 
 
 async def _load(

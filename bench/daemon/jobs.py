@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bench.daemon.figures import Figure
 from hypersdk.database.engine import Database
 from hypersdk.database.moments import to_number
 from hypersdk.database.tables import counters, jobs
@@ -177,6 +178,17 @@ def _resident() -> float:
     status = Path("/proc/self/status").read_text()
     line = next(each for each in status.splitlines() if each.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024
+
+
+def named(found: Figures) -> list[Figure]:
+    """For the page."""
+    return [
+        Figure("1000 jobs submitted in one batch", found.submit, "s", f"≤ {SUBMIT_SECONDS:g}"),
+        Figure("memory with 500 jobs running", found.running, "MiB", f"≤ {RUNNING_MIB:g}"),
+        Figure("500 jobs running, from their submission", found.begun, "s"),
+        Figure("a worker ready with 100000 ended jobs", found.ready, "s", f"≤ {READY_SECONDS:g}"),
+        Figure("newest 50 of 100000", found.newest * 1e3, "ms", f"≤ {LIST_SECONDS * 1e3:g}"),
+    ]
 
 
 def main() -> None:

@@ -57,8 +57,11 @@ def test_one_that_dies_is_begun_again_and_told(tmp_path: Path) -> None:
         running = asyncio.create_task(supervisor.run())
         for count in (1, 2):
             await lives(tmp_path / "n", count)
-            assert supervisor.pid is not None
-            os.kill(supervisor.pid, signal.SIGKILL)
+            # It may write before we were told that it began.
+            await until(lambda: supervisor.pid is not None)
+            pid = supervisor.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
         await lives(tmp_path / "n", 3)
         await supervisor.drain(30)
         await running

@@ -30,6 +30,7 @@ from hypersdk.jobs.store import JobStore
 from hypersdk.jobs.worker import Worker
 from hypersdk.model.accounts import Quota
 from hypersdk.model.errors import QuotaExceeded
+from hypersdk.model.estate import Budget
 from hypersdk.model.jobs import Job, JobState, NewJob
 from hypersdk.model.schedules import NewSchedule
 from tests.app.daemons import until
@@ -120,6 +121,7 @@ class Site:
 def site(tmp_path: Path) -> Iterator[Site]:
     settings = load_daemon_settings(
         state_dir=str(tmp_path / "state"),
+        folders={"allowed": [str(tmp_path / "files")]},
         hypervisors={
             f"{tenant}-lab": {"url": f"mock://{tmp_path}/{tenant}-lab", "tenant": tenant}
             for tenant in ("red", "blue")
@@ -279,11 +281,17 @@ def test_instances_that_jobs_make_and_delete_count(site: Site) -> None:
         assert site.quotas.used("red").instances == 2
         site.done(site.submit("lifecycle", {**delete, "instance": "again"}))
         assert site.quotas.used("red").instances == 1
-        image = site.root / "disk.img"
+        image = site.root / "files/red/disk.img"
+        image.parent.mkdir(parents=True)
         image.write_bytes(b"x" * MIB)
-        failed = site.ended(site.submit("import", {"hypervisor": "red-lab", "source": str(image)}))
-        assert failed.error is not None  # no folder of the tenant's
-        assert site.quotas.used("red").instances == 1
+        imported = {"hypervisor": "red-lab", "source": str(image), "disk_format": "raw"}
+        site.done(site.submit("import", {**imported, "name": "brought", "start": True}))
+        assert site.quotas.used("red").instances == 2
+        failed = site.ended(site.submit("import", {**imported, "name": "more"}))
+        assert failed.error is not None
+        assert failed.error.kind == "QuotaExceeded"
+        site.done(site.submit("inventory", {}))
+        assert site.quotas.used("red").instances == 2
 
 
 def test_an_inventory_says_how_many_there_are_of_those_it_saw_whole(site: Site) -> None:
@@ -314,22 +322,25 @@ class Counting:
     lock: threading.Lock = field(default_factory=threading.Lock)
     now: dict[str, int] = field(default_factory=dict)
     most: dict[str, int] = field(default_factory=dict)
-    #: Most of all tenants together.
-    together: int = 0
+    #: Tenant → jobs of it that wait for each other, so that they do run at once.
+    meet: dict[str, int] = field(default_factory=dict)
     summary: str = "Counts."
     waits: bool = False
 
     def plan(self, request: Mapping[str, Any]) -> Any:
         return self.inner.plan(request)
 
+    def places(self, request: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(self.inner.places(request))
+
     def work(self, request: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
         tenant = run.job.tenant
         with self.lock:
             self.now[tenant] = self.now.get(tenant, 0) + 1
             self.most[tenant] = max(self.most.get(tenant, 0), self.now[tenant])
-            self.together = max(self.together, sum(self.now.values()))
         try:
-            threading.Event().wait(0.15)  # long enough that others would begin
+            until(lambda: self.most[tenant] >= self.meet.get(tenant, 1), "the others")
+            threading.Event().wait(0.15)  # long enough that more would begin
             return dict(self.inner.work(request, run))
         finally:
             with self.lock:
@@ -344,6 +355,7 @@ def counting(site: Site, kind: str) -> tuple[Counting, Kinds]:
 def test_a_tenant_runs_so_many_jobs_at_once_and_others_go_on(site: Site) -> None:
     site.quota(jobs=2)
     counted, kinds = counting(site, "inventory")
+    counted.meet.update(red=2, blue=4)
     ids = [
         site.submit("inventory", {"hypervisor": f"{tenant}-lab"}, tenant)
         for tenant in ["red"] * 8 + ["blue"] * 4
@@ -351,9 +363,7 @@ def test_a_tenant_runs_so_many_jobs_at_once_and_others_go_on(site: Site) -> None
     with site.working(slots=8, kinds=kinds):
         for id in ids:
             site.done(id)
-    assert counted.most["red"] == 2
-    assert counted.most["blue"] > 2
-    assert counted.together > 2
+    assert counted.most == {"red": 2, "blue": 4}
 
 
 def test_a_batch_of_a_tenant_with_one_job_at_once_ends(site: Site) -> None:
@@ -375,3 +385,28 @@ def test_a_batch_of_backups_is_refused_as_a_backup_is(site: Site) -> None:
     assert site.kinds["batch"].plan(request).stores == "red-main"
     stop = {"operation": "stop", "hypervisor": "red-lab", "match": "*"}
     assert site.kinds["batch"].plan(stop).stores == ""
+
+
+# Places.
+
+
+@pytest.mark.parametrize("budget", ["host_budget", "datastore_budget"])
+def test_a_host_or_a_datastore_has_room_for_so_many_jobs(site: Site, budget: str) -> None:
+    mock = connect(f"mock://{site.root}/shared")
+    assert isinstance(mock, MockHypervisor)
+    for number in range(5):
+        mock.create_instance(f"vm-{number}", {"vda": MIB})
+    fields: dict[str, Any] = {budget: Budget(jobs=1)}
+    site.stores.hypervisors.create("shared", f"mock://{site.root}/shared", **fields)
+    counted, kinds = counting(site, "snapshot")
+    ids = [
+        site.submit("snapshot", {"hypervisor": "shared", "instance": f"vm-{number}"}, "")
+        for number in range(5)
+    ]
+    with site.working(kinds=kinds):
+        for id in ids:
+            site.done(id)
+    assert counted.most[""] == 1
+    kind = budget.partition("_")[0]
+    held = [each for each in site.jobs.get(ids[0]).resources if each.startswith(f"{kind}:shared/")]
+    assert len(held) == 1

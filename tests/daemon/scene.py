@@ -8,7 +8,7 @@ import random
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,7 @@ def installed(name: str) -> Path:
     return path
 
 
-def run_command(
-    folder: Path, name: str, *words: object, expect: int = 0, **variables: str
-) -> Said:
+def run_command(folder: Path, name: str, *words: object, expect: int = 0, **variables: str) -> Said:
     """A command as a process of its own, which must end with a status."""
     done = subprocess.run(
         [str(installed(name)), *map(str, words)],
@@ -154,13 +152,13 @@ def job(running: Daemon, id: str) -> Mapping[str, Any]:
 
 def copying(running: Daemon, *ids: str) -> None:
     """Once all of them copy data."""
-    for id in ids:
-        until(lambda id=id: _copies(job(running, id)), f"progress of {id}")
 
+    def copies(id: str) -> bool:
+        found = job(running, id)
+        assert found["state"] in ("scheduled", "pending", "running"), found
+        return bool(found["state"] == "running" and found["progress"]["done"])
 
-def _copies(found: Mapping[str, Any]) -> bool:
-    assert found["state"] in ("scheduled", "pending", "running"), found
-    return found["state"] == "running" and found["progress"]["done"] > 0
+    until(lambda: all(map(copies, ids)), f"progress of {ids}")
 
 
 def ended(
@@ -185,9 +183,9 @@ def result(running: Daemon, id: str, seconds: float = PATIENCE) -> Mapping[str, 
     return found
 
 
-def cancelled(running: Daemon, id: str, cancel: Callable[[], object]) -> float:
-    """Seconds from the answer to a cancel until the job is cancelled."""
-    cancel()
+def cancelled(running: Daemon, id: str) -> float:
+    """Cancel a job; seconds from the answer to that until it is cancelled."""
+    hyperctl(running, "cancel", id)
     began = time.monotonic()
     ended(running, id, "cancelled")
     return time.monotonic() - began

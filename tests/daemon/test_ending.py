@@ -5,13 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import pytest
-
-from tests.app.daemons import Daemon, daemon, until
+from tests.app.daemons import Daemon, daemon
 from tests.daemon.scene import Site, backup, copying, ended, export, hyperctl, job, run_command
-from tests.postgres import Server
 
 SLOW = "bandwidth: 128KiB/s"
+HINT = "Stop that one, or give this one a database of its own: hypervisord --database sqlite:"
 
 
 def refused(folder: Path, *words: object) -> str:
@@ -61,44 +59,39 @@ def port_of(running: Daemon) -> int:
     return int(running.place().rpartition(":")[2])
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_second_daemon_is_refused_and_the_first_one_goes_on(
-    site: Site, kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_second_daemon_is_refused_and_the_first_one_goes_on(site: Site) -> None:
     site.instance("web", vda=1)
-    more: tuple[str, ...] = ()
-    if kind == "postgresql":
-        server: Server = request.getfixturevalue("postgres_server")
-        more = ("--database", server.database())
-    with daemon(site.folder, *more, settings=site.settings(budget=SLOW)) as running:
+    state = ("--state-dir", site.folder / "state")
+    with daemon(site.folder, settings=site.settings(budget="bandwidth: 256KiB/s")) as running:
         id = backup(running)
         copying(running, id)
         port, pid = port_of(running), running.process.pid
-        state = ("--state-dir", site.folder / "state")
-        said = refused(site.folder, *state, *more, "--listen", "127.0.0.1:0")
-        assert f"another hypervisord uses the database {kind}" in said
-        if not more:
-            assert f": process {pid}, on 127.0.0.1:0, since " in said
-        assert "Stop that one, or give this one a database of its own: hypervisord --data" in said
+        said = refused(site.folder, *state, "--listen", "127.0.0.1:0")
+        assert "another hypervisord uses the database sqlite" in said
+        assert f": process {pid}, on 127.0.0.1:0, since " in said
+        assert HINT in said
 
-        if not more:
-            other = ("--state-dir", site.folder / "other", "--listen", f"127.0.0.1:{port}")
-            said = refused(site.folder, *other)
-            assert f"the port 127.0.0.1:{port} is taken by " in said
-            assert str(pid) in said
-            assert "choose another port: hypervisord --listen" in said
-
-            words = ("worker", "--id", "daemon", "--state-dir", site.folder / "state")
-            said = run_command(site.folder, "hypervisord", *words, expect=1).err
-            assert "a worker called daemon runs on sqlite" in said
-            assert "give this one another name with --id" in said
+        other = ("--state-dir", site.folder / "other", "--listen", f"127.0.0.1:{port}")
+        said = refused(site.folder, *other)
+        assert f"the port 127.0.0.1:{port} is taken by " in said
+        assert str(pid) in said
+        assert "choose another port: hypervisord --listen" in said
         ended(running, id)
     assert len(site.points("web")) == 1
 
 
+def test_a_second_daemon_on_a_server(site: Site, postgres_url: str) -> None:
+    words = ("--no-worker", "--database", postgres_url)
+    with daemon(site.folder, *words, settings=site.settings()) as running:
+        said = refused(site.folder, *words, "--listen", "127.0.0.1:0")
+        assert "another hypervisord uses the database postgresql" in said
+        assert HINT in said
+        assert running.get("/v1/jobs")["items"] == []
+
+
 def test_a_killed_daemon_leaves_nothing_in_the_way(site: Site) -> None:
     """Neither its port, nor its unix socket, nor its lock."""
-    words = ("--socket", str(site.folder / "socket"))
+    words = ("--no-worker", "--socket", str(site.folder / "socket"))
     with daemon(site.folder, *words, settings=site.settings()) as running:
         port = port_of(running)
         running.signal(signal.SIGKILL)
@@ -106,4 +99,4 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(site: Site) -> None:
     with daemon(site.folder, *words, "--listen", f"127.0.0.1:{port}") as running:
         said = hyperctl(running, "-daemon", f"unix:{site.folder}/socket", "status").out
         assert f"unix:{site.folder}/socket" in said
-        until(lambda: running.get("/health")["status"] == "healthy", "health")
+        assert port_of(running) == port

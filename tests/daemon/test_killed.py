@@ -8,12 +8,25 @@ import time
 from pathlib import Path
 
 from tests.app.daemons import daemon, until
-from tests.daemon.scene import MIB, Site, backup, copying, export, files, gone, hyperctl, job, result
+from tests.daemon.scene import (
+    MIB,
+    Site,
+    backup,
+    copying,
+    export,
+    files,
+    gone,
+    hyperctl,
+    job,
+    result,
+)
 
 #: Seconds from the restart to the end of the jobs.
 _SOON = 30.0
-#: MiB on the larger disks. Packs have 32, and are known to others ten seconds after the beginning.
+#: MiB to back up. Packs have 32, and are known to others ten seconds after the beginning.
 _DATA = 96
+#: MiB to export: it takes longer than that.
+_MORE = 160
 
 
 def stamp(file: Path) -> tuple[int, int]:
@@ -25,7 +38,7 @@ def stamp(file: Path) -> tuple[int, int]:
 def test_jobs_go_on_and_nothing_is_done_twice(site: Site) -> None:
     """The worker is killed first, then all of the daemon; both in the middle of both jobs."""
     site.instance("web", vda=_DATA)
-    site.instance("db", vda=1, vdb=_DATA)
+    site.instance("db", vda=1, vdb=_MORE)
     out = site.folder / "out"
     first = out / ".db.partial/db-disk-0.raw"
     with daemon(site.folder, settings=site.settings(budget="bandwidth: 12MiB/s")) as running:

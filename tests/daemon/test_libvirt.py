@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.app.daemons import Daemon, daemon
 from tests.daemon.scene import Site, hyperctl
-from tests.kvm.domains import Guest, domain_xml, DiskSpec
+from tests.kvm.domains import Guest
 from tests.kvm.fixtures import Lab
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -63,6 +61,17 @@ def test_saved_twice_restored_and_booted(lab: Lab, running: Daemon, guest: Guest
     twin.close()
     states = {each["name"]: each["state"] for each in running.get("/v1/instances")["items"]}
     assert states == {"guest": "running", "twin": "running"}
-    said = hyperctl(running, "restore", "guest", "--repo", "main", "--to-hypervisor", "lab",
-                    "--as", "twin", "--wait", expect=1)
+    said = hyperctl(
+        running,
+        "restore",
+        "guest",
+        "--repo",
+        "main",
+        "--to-hypervisor",
+        "lab",
+        "--as",
+        "twin",
+        "--wait",
+        expect=1,
+    )
     assert "'twin' exists" in said.err

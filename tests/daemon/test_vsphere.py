@@ -1,15 +1,17 @@
-"""hyperctl → hypervisord → vCenter → files, and everybody else who asks the daemon for an export."""
+"""hyperctl → hypervisord → vCenter → files; others who ask the daemon for an export."""
 
 from __future__ import annotations
 
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hyper2kvm.vmware.transports import export_vm_hyperctl
+from hyper2kvm.vmware.transports import export_vm_hyperctl, hyperctl_common
 from tests.app.daemons import Daemon, daemon, until
 from tests.components import require
 from tests.daemon.scene import (
@@ -113,6 +115,9 @@ def test_programs_that_were_written_for_hyper2kvm(
 ) -> None:
     monkeypatch.setenv("HYPERCTL_PATH", str(installed("hyperctl")))
     monkeypatch.setenv("HOME", str(tmp_path))
+    # Its five seconds between two looks are nobody's subject here.
+    quick = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 25))
+    monkeypatch.setattr(hyperctl_common, "time", quick)
     out = tmp_path / "out"
     done = export_vm_hyperctl(f"/DC0/vm/prod/{machine}", str(out), daemon_url=running.place())
     assert (done["status"], done["progress_percent"]) == ("completed", 100.0)
@@ -124,7 +129,8 @@ def test_cancelled_in_the_middle_it_leaves_nothing(
     running: Daemon, vsphere_lab: VsphereLab, machine: str, tmp_path: Path, kind: str
 ) -> None:
     """Bytes come so slowly that the job waits for them. A noisy machine gets three tries."""
-    out, took = tmp_path / "out", []
+    out = tmp_path / "out"
+    took: list[float] = []
     vsphere_lab.throttle(64 << 10)
     try:
         while len(took) < 3 and not (took and min(took) <= PROMPT):
@@ -135,7 +141,7 @@ def test_cancelled_in_the_middle_it_leaves_nothing(
             )
             until(lambda: vsphere_lab.state()["streams"]["open"], "its stream")
             assert [each for each in vsphere_lab.state()["snapshots"] if each["vm"] == machine]
-            took.append(cancelled(running, id, lambda id=id: hyperctl(running, "cancel", id)))
+            took.append(cancelled(running, id))
             assert_nothing_is_open(vsphere_lab, machine)
             assert files(out) == []
     finally:

@@ -30,7 +30,8 @@ def log(number: int, message: str, **details: object) -> JobLog:
 
 
 def test_the_end_of_a_run_is_stored_at_once(both: Lab) -> None:
-    claims, job, run = claimed(both, resources=("repository:main",), kind="backup")
+    request = {"repository": "main", "hypervisor": "lab", "instance": "web", "full": True}
+    claims, job, run = claimed(both, resources=("repository:main",), kind="backup", request=request)
     ending = Ending(
         state=JobState.COMPLETED,
         result={"point": "p"},
@@ -48,7 +49,11 @@ def test_the_end_of_a_run_is_stored_at_once(both: Lab) -> None:
         assert connection.execute(sa.select(job_resources)).all() == []
     events = EventLog(both.database).since(0)
     assert [event.name for event in events[-2:]] == ["job.completed", "backup.completed"]
-    assert events[-1].data["result"] == {"point": "p"}
+    assert events[-1].subject == f"jobs/{job.id}"
+    assert events[-1].data == {
+        "kind": "backup", "name": job.name, "run": 1, "result": {"point": "p"},
+        "repository": "main", "hypervisor": "lab", "instance": "web",
+    }  # fmt: skip
     assert not claims.finish(run, PENDING)
 
 

@@ -17,6 +17,8 @@ _log = get_logger(__name__)
 #: Seconds before a dead worker is begun again; doubled each time.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
+#: Of the worker beside the daemon, as of nice(1).
+NICENESS = 5
 #: Seconds after which a worker counts as one that works.
 _STEADY = 30.0
 #: Seconds that a drained worker gets beyond its own time to end.
@@ -75,15 +77,22 @@ class Supervisor:
 
     async def _live(self) -> int:
         environment = {name: each for name, each in os.environ.items() if name not in VARIABLES}
-        # In its own session: Ctrl-C on a terminal is for us, and we tell it.
+        # In its own session: Ctrl-C on a terminal is for us, and we tell it. Nicer than we are: a
+        # status is to be answered at once while fifty backups compress.
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             env=environment,
             start_new_session=True,
         )
+        with contextlib.suppress(ProcessLookupError):  # it ended at once
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
         _log.info("the worker was begun", pid=self._process.pid)
-        return await self._process.wait()
+        try:
+            return await self._process.wait()
+        except asyncio.CancelledError:  # nobody looks after it any more
+            self._send(signal.SIGKILL)
+            raise
 
     async def drain(self, seconds: float) -> None:
         """Have it end what it can within ``seconds``, and end; after that it is killed."""

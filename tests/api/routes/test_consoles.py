@@ -15,8 +15,10 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from hypersdk.api import streams
 from hypersdk.api.pools import Pools
 from hypersdk.api.streams import vnc_socket
+from hypersdk.model.accounts import Role
 from hypersdk.model.machines import Display
 from tests.api.serving import DEADLINE, Daemon, running
 
@@ -67,13 +69,12 @@ def screen(tmp_path: Path) -> Iterator[Path]:
     listening.close()
 
 
-def test_a_display_is_bridged(screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.05)
-    pools, revoked = Pools(), threading.Event()
+def test_a_display_is_bridged(screen: Path) -> None:
+    pools = Pools()
 
     async def bridge(websocket: WebSocket) -> None:
         display = Display("vnc", "", 0, socket=str(screen))
-        await vnc_socket(websocket, pools, display, lambda: not revoked.is_set())
+        await vnc_socket(websocket, pools, display, lambda: True)
 
     with (
         running(Starlette(routes=[WebSocketRoute("/", bridge)])) as url,
@@ -85,3 +86,20 @@ def test_a_display_is_bridged(screen: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert client.recv(DEADLINE) == b"cba"
         with pytest.raises(ConnectionClosed):  # the display ended, and so do we
             client.recv(DEADLINE)
+
+
+def test_a_console_ends_with_its_token(guarded: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.05)
+    guarded.account("root", Role.ADMIN)
+    secret = guarded.account("operator", Role.OPERATOR)
+    headers = {"Authorization": f"Bearer {secret}"}
+    with guarded.client(secret) as client:
+        client.post(f"{WEB}/start")
+    url = guarded.url.replace("http", "ws") + f"{WEB}/console/serial"
+    with connect(url, additional_headers=headers) as line:
+        line.send(b"hello\r")
+        assert line.recv(DEADLINE)
+        (token,) = guarded.services.tokens.list("operator")
+        guarded.services.tokens.revoke(token.id)
+        for _ in line:
+            pass  # until it ends

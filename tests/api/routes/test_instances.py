@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.api.serving import Daemon
+from tests.api.serving import Daemon, until
 
 WEB = "/v1/hypervisors/lab/instances/web"
 
@@ -22,6 +22,26 @@ def test_they_are_listed_from_memory_or_anew(daemon: Daemon, client: httpx.Clien
         anew = client.get("/v1/instances", params={"refresh": True, "hypervisor": "lab"}).json()
         assert [each["name"] for each in anew["items"]] == ["behind", "web"]
         lab.lifecycle.delete("behind", disks=True)
+    client.get("/v1/instances", params={"refresh": True})
+
+
+def test_a_job_that_listed_a_hypervisor_makes_the_list_new(
+    daemon: Daemon, client: httpx.Client
+) -> None:
+    def names() -> list[str]:
+        return [each["name"] for each in client.get("/v1/instances").json()["items"]]
+
+    assert names() == ["web"]
+    with daemon.services.connections.using_hypervisor("lab") as lab:
+        assert lab.lifecycle is not None
+        from hypersdk.model.specs import InstanceSpec  # noqa: PLC0415 - here only
+
+        lab.lifecycle.create(InstanceSpec(name="found"))
+        assert names() == ["web"]
+        # As a worker tells it.
+        daemon.services.events.tell("inventory.refreshed", "hypervisors/lab")
+        until(lambda: names() == ["found", "web"], "the new list")
+        lab.lifecycle.delete("found", disks=True)
     client.get("/v1/instances", params={"refresh": True})
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hypersdk.model.accounts import Role
+from hypersdk.accounts.quotas import Quotas
+from hypersdk.model.accounts import Quota, Role
 from tests.api.serving import Daemon
 
 ASKED = {"kind": "inventory", "request": {"hypervisor": "lab"}, "dedup": ""}
@@ -162,3 +163,30 @@ def test_only_an_administrator_names_urls(guarded: Daemon) -> None:
         assert client.post("/v1/jobs", json=asked).status_code == 403
     with guarded.client(admin) as client:
         assert client.post("/v1/jobs", json=asked).status_code == 201
+
+
+def test_a_tenant_that_used_up_its_bytes_backs_up_no_more(guarded: Daemon) -> None:
+    services = guarded.services
+    boss = guarded.account("quota-boss", Role.ADMIN)
+    full = guarded.account("full-operator", Role.OPERATOR, "full")
+    services.repositories.create("full-main", "/srv/full", tenant="full")
+    services.hypervisors.create("full-lab", "mock:///srv/full-lab", tenant="full")
+    services.tenants.change("full", quota=Quota(bytes=1000))
+    Quotas(services.database).measured("full", bytes=999)
+    request = {"repository": "full-main", "hypervisor": "full-lab", "instance": "web"}
+    backup = {"kind": "backup", "request": request, "dedup": ""}
+    with guarded.client(full) as client, guarded.client(boss) as admin:
+        assert client.post("/v1/jobs", json=backup).status_code == 201
+        Quotas(services.database).measured("full", bytes=1000)
+        refused = client.post("/v1/jobs", json=backup)
+        assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (
+            403, "QuotaExceeded",
+        )  # fmt: skip
+        assert "1000 of 1000 bytes" in refused.json()["detail"]
+        # The bytes are the tenant's, whoever asks.
+        assert admin.post("/v1/jobs", json=backup).status_code == 403
+        verify = {"kind": "verify", "request": {"repository": "full-main"}}
+        assert client.post("/v1/jobs", json=verify).status_code == 201
+        # A schedule is for later; its moments are passed over as long as there is no room.
+        nightly = {"name": "nightly", "cron": "0 2 * * *", "job": backup}
+        assert client.post("/v1/schedules", json=nightly).status_code == 201

@@ -17,6 +17,15 @@ from tests.client.worked import Worked
 ID = r"[0-9A-HJKMNP-TV-Z]{26}"
 
 
+@pytest.fixture(autouse=True)
+def _none_active(control: Control) -> None:
+    """Of another test: the same once more would be the same job."""
+    states = "scheduled,pending,paused"
+    active = control("query", "-all", "-status", states, "-json").json["jobs"]
+    if active:
+        control("cancel", *[job["id"] for job in active])
+
+
 def export(folder: Path, **more: object) -> dict[str, object]:
     return {"vm_path": "web", "output_path": str(folder), **more}
 

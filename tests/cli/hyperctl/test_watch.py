@@ -83,7 +83,9 @@ def test_bars_on_a_terminal(work: Control, worked: Worked, monkeypatch: pytest.M
 
 
 def test_nothing_to_watch(control: Control) -> None:
-    for id in [job["id"] for job in control("query", "-all", "-json").json["jobs"]]:
-        control("cancel", id)
+    states = "scheduled,pending,paused"
+    active = control("query", "-all", "-status", states, "-json").json["jobs"]
+    if active:
+        control("cancel", *[job["id"] for job in active])
     assert control("watch").err == "No job is running or waiting.\n"
     assert control("watch", "-json").json == {"jobs": []}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fastapi import Request
 
+from hypersdk.accounts.quotas import Quotas
 from hypersdk.api.known import reach
 from hypersdk.api.known.reach import Reached
 from hypersdk.api.parts import changed, subject_of
@@ -17,6 +18,15 @@ from hypersdk.model.instances import Instance
 
 #: Seconds of a request's time that are kept for answering.
 _RESERVE = 10.0
+
+
+#: What became of an instance → how many more there are now.
+_COUNTED = {"cloned": 1, "deployed": 1, "deleted": -1}
+
+
+def room_for(services: Services, who: Principal, instances: int = 1) -> None:
+    """Before so many are made. Raises QuotaExceeded."""
+    Quotas(services.database).check(who.tenant, instances=instances)
 
 
 def patience(services: Services, wanted: float) -> float:
@@ -52,6 +62,8 @@ def stepped(
 def note(
     services: Services, who: Principal, request: Request, here: Reached, name: str, word: str
 ) -> None:
-    """Tell that an instance was ``cloned``, and have it listed anew."""
+    """Tell that an instance was ``cloned``, have it listed anew, and count it for its tenant."""
     changed(services, who, request, here.name, name, word)
+    if more := _COUNTED.get(word):
+        Quotas(services.database).grew(who.tenant, instances=more)
     note_change(request, subject_of(here.name, name), None, {"event": word})

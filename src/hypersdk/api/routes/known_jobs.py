@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 
+from hypersdk.api.counting import counted
 from hypersdk.api.known import shown
 from hypersdk.api.known.definitions import METHOD, METHODS, separate, submit
 from hypersdk.api.known.documents import RawBody, checked, parsed
@@ -45,13 +46,9 @@ def known_health() -> HealthAnswer:
     return HealthAnswer(timestamp=now())
 
 
-def known_status(services: WithServices, who: Who) -> StatusAnswer:
+async def known_status(services: WithServices, who: Who, request: Request) -> StatusAnswer:
     """Counts are at most a second old."""
-    return status_of(services, who)
-
-
-def status_of(services: Services, who: Principal) -> StatusAnswer:
-    counts = services.feed.counts(who.tenant or None)
+    counts = await counted(services, who, request)
     return StatusAnswer(
         version=version(),
         uptime=duration((now() - services.started).total_seconds()),

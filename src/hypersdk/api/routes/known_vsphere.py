@@ -14,7 +14,7 @@ from fastapi import Query, Request, WebSocket
 from pydantic import AwareDatetime
 
 from hypersdk.api.known import beyond, reach, vcenters
-from hypersdk.api.known.power import note, stepped
+from hypersdk.api.known.power import note, room_for, stepped
 from hypersdk.api.known.reach import Reached, Which
 from hypersdk.api.known.sockets import refusing
 from hypersdk.api.known.spelling import nanoseconds, now, seconds_of, told
@@ -244,6 +244,7 @@ def known_vsphere_clone(
     services: WithServices, who: Who, request: Request, body: CloneSpecAsked, hypervisor: Which = ""
 ) -> CloneAnswer:
     """`resource_pool` by name or path. A running machine is cloned from a `snapshot`."""
+    room_for(services, who)
     with reach.vsphere(services, who, hypervisor) as here:
         done = _clone(here, body.spec)
         note(services, who, request, here, body.spec.target_name, "cloned")
@@ -255,6 +256,7 @@ def known_vsphere_clone_bulk(
 ) -> BulkCloneAnswer:
     """Each has its own result. With `stop_on_error` no clone begins after one has failed."""
     began = time.monotonic()
+    room_for(services, who, len(body.specs))
     with reach.vsphere(services, who, hypervisor) as here:
         results = _clones(here, body)
         done = [each.target_name for each in results if each.success]

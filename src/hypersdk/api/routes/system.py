@@ -6,8 +6,8 @@ from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from hypersdk.api import openapi
+from hypersdk.api.counting import counted
 from hypersdk.api.metrics import Metrics
-from hypersdk.api.pools import pools_of
 from hypersdk.api.security import note_change
 from hypersdk.api.services import Who, WithServices
 from hypersdk.contract.system import (
@@ -26,10 +26,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'
 
 async def get_status(services: WithServices, who: Who, request: Request) -> StatusRecord:
     """Counts are a second old at most."""
-    feed, tenant = services.feed, who.tenant or None
-    counts = feed.cached_counts(tenant)
-    if counts is None:
-        counts = await pools_of(request).quick(feed.counts, tenant)
+    counts = await counted(services, who, request)
     now = services.database.now()
     return StatusRecord.model_construct(
         version=openapi.version(),

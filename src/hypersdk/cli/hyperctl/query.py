@@ -39,7 +39,7 @@ def query(
         found = list(listed if every else islice(listed, limit))
     terminal = session.terminal
     terminal.result({"jobs": [job.model_dump(mode="json") for job in found]})
-    terminal.table(showing.table(found))
+    terminal.table(showing.table(found, terminal))
     if ids and len(found) == 1:
         _in_full(session, found[0])
     if not found:
@@ -52,6 +52,7 @@ def _in_full(session: Session, job: JobRecord) -> None:
     terminal.line(f"Job ID: {job.id}")
     terminal.line(f"Status: {job.state}")
     for title, text in (
+        ("Phase", showing.phase(job)),
         ("Progress", showing.amounts(job)),
         ("Worker", job.worker),
         ("Owner", job.owner),

@@ -1,34 +1,39 @@
-"""Jobs in words and tables, and bars while they run."""
+"""Jobs in words and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from hypersdk.cli import words
-from hypersdk.cli.tables import Column, Table, left, right
+from hypersdk.cli.tables import Column, Table
+from hypersdk.cli.terminal import Terminal
 from hypersdk.contract.jobs import JobRecord
 
 #: State of a job that ended → exit status of a command that followed it.
 STATUSES = {"completed": 0, "failed": 1, "cancelled": 130}
+#: Columns of a terminal on which a table of jobs has room for all that is known.
+_WIDE = 108
 
 
-def table(jobs: Iterable[JobRecord]) -> Table:
-    """Ids in full: they are typed again."""
-    rows = (
-        (
-            job.id,
-            job.name or job.kind,
-            subject(job),
-            job.state,
-            percent(job),
-            when(job.started),
-            took(job),
-        )
-        for job in jobs
-    )
-    titles = ("Job ID", "Name", "VM Path", "Status")
-    return Table((*left(*titles), *right("Progress"), Column("Started"), *right("Took")), rows)
+def table(jobs: Iterable[JobRecord], terminal: Terminal) -> Table:
+    """Ids in full: they are typed again. A terminal gets what its width has room for."""
+    drawn = terminal.out.is_terminal
+    narrow = drawn and terminal.out.width < _WIDE
+    cells: dict[Column, Callable[[JobRecord], str]] = {
+        Column("Job ID"): lambda job: job.id,
+        Column("Name", fold=True): lambda job: job.name or job.kind,
+    }
+    if not narrow:
+        cells[Column("VM Path", fold=True)] = subject
+    cells |= {
+        Column("Status"): lambda job: job.state,
+        Column("Progress", right=True): percent,
+        Column("Started"): lambda job: when(job.started)[5:-3] if drawn else when(job.started),
+    }
+    if not narrow:
+        cells[Column("Took", right=True)] = took
+    return Table(cells, ([cell(job) for cell in cells.values()] for job in jobs))
 
 
 def subject(job: JobRecord) -> str:
@@ -59,17 +64,21 @@ def took(job: JobRecord) -> str:
 
 
 def amounts(job: JobRecord) -> str:
-    """``copying web/vda 1.2 GiB of 4.0 GiB, 210 MiB/s, 13 s left``"""
+    """``1.2 GiB of 4.0 GiB, 210 MiB/s, 13 s left``"""
     progress = job.progress
-    parts = [" ".join(each for each in (progress.phase, progress.subject) if each)]
+    parts = []
     if progress.total:
-        done, total = words.size(progress.done), words.size(progress.total)
-        parts[0] = f"{parts[0]} {done} of {total}".strip()
+        parts.append(f"{words.size(progress.done)} of {words.size(progress.total)}")
     if progress.rate and job.state == "running":
         parts.append(f"{words.size(progress.rate)}/s")
     if progress.eta is not None and job.state == "running":
         parts.append(f"{words.duration(progress.eta)} left")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)
+
+
+def phase(job: JobRecord) -> str:
+    """``copying web/vda``"""
+    return " ".join(each for each in (job.progress.phase, job.progress.subject) if each)
 
 
 def failure(job: JobRecord) -> list[str]:

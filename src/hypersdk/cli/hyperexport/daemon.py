@@ -74,7 +74,7 @@ def list_jobs(terminal: Terminal, state: str, daemon: Daemon) -> None:
             cells = (job.id, job.state, showing.subject(job))
             terminal.stdout.write("\t".join(map(printable, cells)) + "\n")
     else:
-        terminal.table(showing.table(found))
+        terminal.table(showing.table(found, terminal))
 
 
 def status(terminal: Terminal, daemon: Daemon) -> None:

@@ -216,10 +216,11 @@ def _ambiguous(connection: Connection, name: str, moids: list[str]) -> InvalidIn
 
 
 def _missing(connection: Connection, name: str, names: list[str]) -> InstanceNotFound:
-    near = difflib.get_close_matches(name, names, n=_NEAREST, cutoff=0.5)
+    last = name.rpartition("/")[2]  # of a path
+    near = difflib.get_close_matches(last, names, n=_NEAREST, cutoff=0.5)
     lower = {each.lower(): each for each in names}
-    if not near and name.lower() in lower:
-        near = [lower[name.lower()]]
+    if not near and last.lower() in lower:
+        near = [lower[last.lower()]]
     where = connection.address.datacenter
     return InstanceNotFound(
         f"no instance '{name}' at {connection.address.place}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import Request
 
 from hypersdk.api.known import beyond, reach
-from hypersdk.api.known.power import note
+from hypersdk.api.known.power import note, room_for
 from hypersdk.api.known.reach import Reached, Which
 from hypersdk.api.known.spelling import told
 from hypersdk.api.security import note_change
@@ -54,6 +54,7 @@ def known_clone_domain(
         raise NotSupported(
             "new_mac: two domains of one MAC address disturb each other", hint="Leave it out."
         )
+    room_for(services, who)
     with reach.libvirt(services, who, hypervisor) as here:
         reach.clones(here.hypervisor).clone(body.source, body.target)
         note(services, who, request, here, body.target, "cloned")
@@ -68,6 +69,7 @@ def known_clone_domains(
     services: WithServices, who: Who, request: Request, body: CloneManyAsked, hypervisor: Which = ""
 ) -> CloneManyAnswer:
     """One after another, called `<name_prefix>-<number>`. One that fails does not end it."""
+    room_for(services, who, body.count)
     results = []
     with reach.libvirt(services, who, hypervisor) as here:
         clones = reach.clones(here.hypervisor)
@@ -97,6 +99,7 @@ def known_create_template(
     """The domain itself stays as it is; it must be stopped."""
     if body.seal or body.metadata:
         raise NotSupported("seal and metadata: a template is an exact copy", hint=_CUSTOMIZE)
+    room_for(services, who)
     name = body.name or f"{body.domain}-template"
     with reach.libvirt(services, who, hypervisor) as here:
         clones = reach.clones(here.hypervisor)
@@ -130,6 +133,7 @@ def known_deploy_template(
     of a domain that could not be made as it was wanted."""
     if body.customize:
         raise NotSupported("customize: a deployed domain is an exact copy", hint=_CUSTOMIZE)
+    room_for(services, who)
     with reach.libvirt(services, who, hypervisor) as here:
         if not is_template(here.hypervisor, _instance(here, body.template)):
             raise InvalidState(
