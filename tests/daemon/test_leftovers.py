@@ -91,7 +91,7 @@ def test_a_batch_takes_its_jobs_along(scene: Scene) -> None:
 
 def test_an_export_to_a_full_disk(scene: Scene) -> None:
     site, running = scene
-    with small_disk(site.folder / "small", "512k") as small:
+    with small_disk(site.folder / "small", "128k") as small:
         failed = ended(running, export(running, small / "db", "db", format="raw"), "failed")
         assert "No space left" in failed["error"]["message"]
         assert failed["error"]["hint"]

@@ -77,6 +77,20 @@ def test_a_full_budget_holds_back_its_own_jobs_only(both: Lab) -> None:
     assert ids(tick(MUCH)) == [last]
 
 
+def test_so_many_begin_within_a_minute(still: Lab, clock: Clock) -> None:
+    """Those that ended meanwhile count, and those of other resources do not."""
+    budgets = FixedBudgets({"hypervisor:lab": Budget(starts=2)})
+    tick = dispatcher(still.database, budgets=budgets).tick
+    many = [still.submit(resources=("hypervisor:lab",)) for _ in range(5)]
+    other = still.submit(resources=("hypervisor:else",))
+    claimed = tick(MUCH)
+    assert ids(claimed) == [*many[:2], other]
+    end(still, claimed[0])
+    assert tick(MUCH) == ()
+    clock.pass_by(seconds=61)
+    assert ids(tick(MUCH)) == many[2:4]
+
+
 def test_later_jobs_pass_however_many_are_held_back(both: Lab) -> None:
     budgets = FixedBudgets({"hypervisor:full": Budget(jobs=0)})
     both.store.submit([NewJob(kind="sleep", request={}, resources=("hypervisor:full",))] * 450)

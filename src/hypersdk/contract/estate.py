@@ -16,6 +16,8 @@ class BudgetRecord(Asked):
     jobs: int | None = Field(default=None, ge=0, le=100_000)
     #: Bytes per second, shared evenly by the jobs that run.
     bandwidth: int | None = Field(default=None, ge=1, le=1 << 50)
+    #: Jobs begun per minute.
+    starts: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class HypervisorChange(Asked):

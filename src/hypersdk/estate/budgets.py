@@ -15,9 +15,11 @@ def from_record(record: Mapping[str, Any] | None) -> Budget:
 
 def to_record(budget: Budget) -> dict[str, int | None]:
     """Raises InvalidInput for numbers that let nothing through."""
-    for word, number, least in (("jobs", budget.jobs, 0), ("bandwidth", budget.bandwidth, 1)):
+    known = {"jobs": budget.jobs, "bandwidth": budget.bandwidth, "starts": budget.starts}
+    for word, number in known.items():
+        least = 0 if word == "jobs" else 1
         if number is not None and number < least:
             raise InvalidInput(
                 f"a budget of {number} for {word} makes no sense", hint="Leave it out: no bound."
             )
-    return {"jobs": budget.jobs, "bandwidth": budget.bandwidth}
+    return known

@@ -9,8 +9,11 @@ database decide one after another, so that a budget is never overdrawn.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,12 +28,16 @@ from hypersdk.jobs.budgets import Budgets
 from hypersdk.jobs.happenings import backup_ended
 from hypersdk.jobs.kinds import Kinds
 from hypersdk.jobs.whereabouts import PLACES, Whereabouts
+from hypersdk.model.estate import Budget
 from hypersdk.model.jobs import Job, JobState
 
 #: Jobs begun in one tick, so that several workers share many jobs evenly.
 BATCH = 8
 #: Candidates read at once.
 _PAGE = 200
+_MINUTE = timedelta(minutes=1)
+#: Newest jobs among which those are looked for that began within the last minute.
+_LOOKED_AT = 10_000
 
 #: Ids of schedules → those of them whose windows are closed now.
 Closed = Callable[[Collection[str]], frozenset[str]]
@@ -196,7 +203,7 @@ class Dispatcher:
     def _chosen(self, connection: Connection, room: Room) -> list[_Chosen]:
         waiting = [name for name, kind in self.kinds.known.items() if kind.waits]
         working = [name for name, kind in self.kinds.known.items() if not kind.waits]
-        used = _Used(connection, self.budgets)
+        used = _Used(connection, self.budgets, self.database.now())
         closed = _ClosedSchedules(self.closed)
         found: list[_Chosen] = []
         for names, most in ((waiting, room.waiting), (working, room.slots)):
@@ -263,13 +270,14 @@ def _with_places(resources: Sequence[str], places: Sequence[str] | None) -> tupl
 class _Used:
     """What running jobs, and those that were just chosen, hold of each resource."""
 
-    def __init__(self, connection: Connection, budgets: Budgets) -> None:
+    def __init__(self, connection: Connection, budgets: Budgets, now: datetime) -> None:
         query = sa.select(job_resources.c.resource, sa.func.count()).group_by(
             job_resources.c.resource
         )
         self._used = {row.resource: int(row[1]) for row in connection.execute(query)}
         self._budgets = budgets
-        self._most: dict[str, int | None] = {}
+        self._limits: dict[str, Budget] = {}
+        self._recent = cache(lambda: _begun(connection, now - _MINUTE))
 
     def take(self, resources: Collection[str]) -> bool:
         """Take one of each, or none and give False."""
@@ -278,13 +286,26 @@ class _Used:
             return False
         for name in names:
             self._used[name] = self._used.get(name, 0) + 1
+            if self._limits[name].starts is not None:
+                self._recent()[name] += 1
         return True
 
     def _room(self, name: str) -> bool:
-        if name not in self._most:
-            self._most[name] = self._budgets.limit(name).jobs
-        most = self._most[name]
-        return most is None or self._used.get(name, 0) < most
+        if name not in self._limits:
+            self._limits[name] = self._budgets.limit(name)
+        limit = self._limits[name]
+        if limit.jobs is not None and self._used.get(name, 0) >= limit.jobs:
+            return False
+        return limit.starts is None or self._recent()[name] < limit.starts
+
+
+def _begun(connection: Connection, since: datetime) -> Counter[str]:
+    """Resource → jobs of it that first began after a moment, of the newest ten thousand."""
+    newest = sa.select(sa.func.max(jobs.c.number)).scalar_subquery()
+    query = sa.select(jobs.c.resources).where(
+        jobs.c.number > newest - _LOOKED_AT, jobs.c.started > to_number(since)
+    )
+    return Counter(name for (names,) in connection.execute(query) for name in set(names))
 
 
 class _ClosedSchedules:

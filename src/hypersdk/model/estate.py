@@ -16,6 +16,8 @@ class Budget:
     jobs: int | None = None
     #: Bytes per second, shared evenly by the jobs that run.
     bandwidth: int | None = None
+    #: Jobs begun per minute.
+    starts: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

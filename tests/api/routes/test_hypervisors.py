@@ -12,7 +12,7 @@ def test_one_is_made_read_changed_and_removed(daemon: Daemon, client: httpx.Clie
     asked = {"name": "second", "url": f"mock://{daemon.lab}", "budget": {"jobs": 2}}
     made = client.post("/v1/hypervisors", json=asked)
     assert made.status_code == 201
-    assert made.json()["budget"] == {"jobs": 2, "bandwidth": None}
+    assert made.json()["budget"] == {"jobs": 2, "bandwidth": None, "starts": None}
     at, tag = made.headers["Location"], made.headers["ETag"]
     assert client.get(at).headers["ETag"] == tag
     assert client.post("/v1/hypervisors", json=asked).status_code == 409

@@ -34,7 +34,7 @@ from hypersdk.observe.redact import redact_text
 
 
 def budget_of(record: BudgetRecord) -> Budget:
-    return Budget(jobs=record.jobs, bandwidth=record.bandwidth)
+    return Budget(jobs=record.jobs, bandwidth=record.bandwidth, starts=record.starts)
 
 
 def hypervisor_record(found: HypervisorRecord) -> KnownHypervisor:
@@ -144,4 +144,6 @@ def _disk(disk: PointDisk) -> PointDiskRecord:
 
 
 def _budget(budget: Budget) -> BudgetRecord:
-    return BudgetRecord.model_construct(jobs=budget.jobs, bandwidth=budget.bandwidth)
+    return BudgetRecord.model_construct(
+        jobs=budget.jobs, bandwidth=budget.bandwidth, starts=budget.starts
+    )

@@ -47,6 +47,7 @@ def show(session: Session, name: str) -> None:
 @click.option("--queue", default="default", help="Queue of the site whose workers reach it.")
 @click.option("--jobs", type=click.IntRange(1), help="Jobs at once on it.")
 @click.option("--bandwidth", type=click.IntRange(1), help="Bytes per second of all its jobs.")
+@click.option("--starts", type=click.IntRange(1), help="Jobs begun per minute.")
 @click.option("--description", default="")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
 @with_session
@@ -57,6 +58,7 @@ def add(
     queue: str,
     jobs: int | None,
     bandwidth: int | None,
+    starts: int | None,
     description: str,
     tags: tuple[str, ...],
 ) -> None:
@@ -70,7 +72,7 @@ def add(
         name=name,
         url=url,
         queue=queue,
-        budget=BudgetRecord(jobs=jobs, bandwidth=bandwidth),
+        budget=BudgetRecord(jobs=jobs, bandwidth=bandwidth, starts=starts),
         description=description,
         tags=pairs(tags, "--tag"),
     )

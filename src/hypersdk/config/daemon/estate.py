@@ -44,10 +44,12 @@ class BudgetSettings(Section):
     jobs: int | None = Field(default=None, ge=1)
     #: Bytes per second, shared by the jobs that run.
     bandwidth: Rate | None = None
+    #: Jobs begun per minute.
+    starts: int | None = Field(default=None, ge=1)
 
     def budget(self) -> Budget:
         """For the store."""
-        return Budget(jobs=self.jobs, bandwidth=self.bandwidth)
+        return Budget(jobs=self.jobs, bandwidth=self.bandwidth, starts=self.starts)
 
 
 class HypervisorSettings(Section):
