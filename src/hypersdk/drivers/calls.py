@@ -200,14 +200,24 @@ class _Listing:
             part, wanted = self._part(_ITEMS), _ITEMS
 
     def _part(self, count: int) -> Sequence[Any]:
-        part: Sequence[Any]
-        part, self._rest = self._guard(partial(self._read, count))
+        answer = self._guard(partial(self._read, count))
+        # An interceptor may put another answer in its place.
+        self._rest = answer.rest if isinstance(answer, _Answer) else None
+        part = tuple(answer)
         self._given.update(item.id for item in part)
         return part
 
-    def _read(self, count: int) -> tuple[Sequence[Any], Iterator[Any]]:
+    def _read(self, count: int) -> _Answer:
         rest, self._rest = self._rest, None
         if rest is None:
             given = frozenset(self._given)
             rest = (item for item in self._begin() if item.id not in given)
-        return tuple(islice(rest, count)), rest
+        answer = _Answer(islice(rest, count))
+        answer.rest = rest
+        return answer
+
+
+class _Answer(tuple[Any, ...]):
+    """Part of a list, and where it goes on."""
+
+    rest: Iterator[Any]

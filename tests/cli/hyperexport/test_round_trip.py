@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,17 @@ SIZES = (8 * MIB + 3 * 65536, 32 * MIB)
 
 
 @pytest.fixture
-def qmp(tmp_path: Path) -> Iterator[Export]:
+def short() -> Iterator[Path]:
+    """A folder with a path that sockets can have."""
+    with tempfile.TemporaryDirectory(prefix="qmp-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def qmp(short: Path) -> Iterator[Export]:
     """A stopped machine ``rt`` with two disks that hold data at their ends and in between."""
     require("qemu-system-x86_64", "qemu-img")
-    url = f"qmp://{tmp_path}/qmp"
+    url = f"qmp://{short}/q"
     hypervisor = connect(url)
     assert hypervisor.lifecycle is not None
     disks = [{"size": size, "format": "raw"} for size in SIZES]
