@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -53,8 +54,9 @@ def map_path_parameters(
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """With something in every list."""
-    with serving(tmp_path_factory.mktemp("any")) as found:
+    """With something in every list. Paths that are made up are below its folder, too."""
+    folder = tmp_path_factory.mktemp("any")
+    with contextlib.chdir(folder), serving(folder) as found:
         found.services.jobs.submit(
             [NewJob(kind="inventory", request={"hypervisor": "lab"}, id="job-1")]
         )
